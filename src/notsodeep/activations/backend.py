@@ -1,0 +1,71 @@
+"""One vocabulary of elementwise functions for NumPy arrays and torch tensors."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+
+def is_tensor(x: Any) -> bool:
+    """Tell whether ``x`` is a torch tensor, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def namespace(x: Any) -> SimpleNamespace:
+    """Return the elementwise functions for the kind of array that ``x`` is."""
+    return _torch_functions() if is_tensor(x) else _numpy_functions()
+
+
+@cache
+def _numpy_functions() -> SimpleNamespace:
+    return SimpleNamespace(
+        abs=np.abs,
+        clip=np.clip,
+        cos=np.cos,
+        erf=special.erf,
+        exp=np.exp,
+        expm1=np.expm1,
+        maximum=np.maximum,
+        minimum=np.minimum,
+        ndtr=special.ndtr,
+        ones_like=np.ones_like,
+        sigmoid=special.expit,
+        sign=np.sign,
+        sin=np.sin,
+        softplus=lambda x: np.logaddexp(0.0, x),
+        tanh=np.tanh,
+        where=np.where,
+        zeros_like=np.zeros_like,
+    )
+
+
+@cache
+def _torch_functions() -> SimpleNamespace:
+    import torch
+
+    return SimpleNamespace(
+        abs=torch.abs,
+        clip=torch.clamp,
+        cos=torch.cos,
+        erf=torch.erf,
+        exp=torch.exp,
+        expm1=torch.expm1,
+        maximum=lambda x, bound: torch.clamp(x, min=bound),
+        minimum=lambda x, bound: torch.clamp(x, max=bound),
+        ndtr=torch.special.ndtr,
+        ones_like=torch.ones_like,
+        sigmoid=torch.sigmoid,
+        sign=torch.sign,
+        sin=torch.sin,
+        # torch.nn.functional.softplus turns linear at 20, which costs nine digits.
+        softplus=lambda x: torch.logaddexp(torch.zeros_like(x), x),
+        tanh=torch.tanh,
+        where=torch.where,
+        zeros_like=torch.zeros_like,
+    )
