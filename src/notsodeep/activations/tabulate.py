@@ -10,7 +10,7 @@ from notsodeep.checks import FloatArray
 
 _FEW = 48  # up to so many scales are evaluated one by one
 _MOST = 192  # interpolation nodes at most
-_DEAD = 1e-15  # relative size of the last Chebyshev coefficients at which the series has converged
+_DEAD = 4e-15  # relative size of the last Chebyshev coefficients at which the series has converged
 
 
 def tabulate(f: Callable[[FloatArray], FloatArray], scales: FloatArray) -> FloatArray:

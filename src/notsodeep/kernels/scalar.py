@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +18,8 @@ from notsodeep.checks import FloatArray
 from notsodeep.errors import ConvergenceError, StabilityWarning
 from notsodeep.spec import DEQ
 
-_GRID = np.geomspace(1.0, 1e8, 400)  # variances searched, in units of the input's share
+_STEPS = np.geomspace(1.0, 8.0, 13)  # variances are searched in such steps ...
+_LARGEST = 1e6  # ... from the input's share up to so many times it
 _NEWTON_STEPS = 60
 _TOLERANCE = 4e-16
 
@@ -69,30 +71,42 @@ def rest_point(deq: DEQ) -> RestPoint:
 
 @lru_cache(maxsize=1024)
 def _rest_point(deq: DEQ) -> RestPoint:
+    candidates = []
+    for q in _fixed_points(deq):
+        found = _at(deq, math.sqrt(q))
+        if found.contraction < 1.0:
+            return found
+        candidates.append(found)
+    if not candidates:
+        raise ValueError(
+            f"no stable kernel fixed point: the variance of {deq!r} grows without bound; lower sigma_a2 (now {deq.sigma_a2:g})"
+        )
+    first = candidates[0]
+    raise ValueError(
+        f"no stable kernel fixed point: sigma_a2 E[phi'(tau_star xi)^2] = {first.contraction:.4g} >= 1 "
+        f"at tau_star = {first.tau_star:.4g} for {deq!r}; lower sigma_a2 (now {deq.sigma_a2:g})"
+    )
+
+
+def _fixed_points(deq: DEQ) -> Iterator[float]:
+    """Yield the variances at which the variance map comes down through the identity, smallest first."""
     base = deq.sigma_b2 * deq.tau0**2
-    grid = base * _GRID
+    if deq.sigma_a2 == 0.0:
+        yield base
+        return
 
     def excess(q: FloatArray | float) -> FloatArray:
         m = moments(deq.activation, np.sqrt(q))
         power = m.square - m.mean**2 if deq.center else m.square
         return np.asarray(deq.sigma_a2 * power + base - q)
 
-    sign = excess(grid) > 0
-    roots = [brentq(excess, grid[i], grid[i + 1], xtol=1e-300, rtol=8.9e-16) for i in np.flatnonzero(sign[:-1] & ~sign[1:])]
-    if deq.sigma_a2 == 0.0:
-        roots = [base]
-    if not roots:
-        raise ValueError(
-            f"no kernel fixed point: the variance of {deq!r} grows without bound; lower sigma_a2 (now {deq.sigma_a2:g})"
-        )
-    found = [_at(deq, math.sqrt(q)) for q in roots]
-    stable = [r for r in found if r.contraction < 1.0]
-    if not stable:
-        raise ValueError(
-            f"no stable kernel fixed point: sigma_a2 E[phi'(tau_star xi)^2] = {found[0].contraction:.4g} >= 1 "
-            f"at tau_star = {found[0].tau_star:.4g} for {deq!r}; lower sigma_a2 (now {deq.sigma_a2:g})"
-        )
-    return stable[0]
+    start = base
+    while start < _LARGEST * base:
+        grid = start * _STEPS
+        above = excess(grid) > 0
+        for i in np.flatnonzero(above[:-1] & ~above[1:]):
+            yield brentq(excess, grid[i], grid[i + 1], xtol=1e-300, rtol=8.9e-16)
+        start = grid[-1]
 
 
 def _at(deq: DEQ, tau: float) -> RestPoint:
