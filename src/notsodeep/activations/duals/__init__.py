@@ -1,0 +1,10 @@
+"""Bivariate expectations ``E[phi(u) phi(v)]`` and ``E[phi'(u) phi'(v)]`` of correlated Gaussians.
+
+``closed`` has the elementary closed forms, ``series`` Mehler's expansion with a bound on what it
+leaves out, ``polygon`` piecewise-linear functions by Owen's T, ``polar`` quadrature for the rest;
+``dual`` puts them together.
+"""
+
+from notsodeep.activations.duals.dual import Dual
+
+__all__ = ["Dual"]
