@@ -1,0 +1,9 @@
+"""Finite torch networks of a spec, their storage, and their empirical kernels."""
+
+from notsodeep.networks.deq import DEQNetwork
+from notsodeep.networks.empirical import empirical_ck
+from notsodeep.networks.explicit import ExplicitNetwork
+from notsodeep.networks.fixed_point import SolveRecord
+from notsodeep.networks.storage import load, save
+
+__all__ = ["DEQNetwork", "ExplicitNetwork", "SolveRecord", "empirical_ck", "load", "save"]

@@ -1,0 +1,106 @@
+"""Networks on disk: safetensors files whose metadata tell how to build the network again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from notsodeep.errors import DataError
+from notsodeep.networks.deq import DEQNetwork
+from notsodeep.networks.explicit import ExplicitNetwork
+from notsodeep.spec import from_dict, to_dict
+
+FORMAT_VERSION = 1
+_KEY = "notsodeep.network"
+_CLASSES: dict[str, Any] = {"DEQNetwork": DEQNetwork, "ExplicitNetwork": ExplicitNetwork}
+
+
+def save(net: DEQNetwork | ExplicitNetwork, path: str | os.PathLike[str]) -> None:
+    """Write a network to ``path``: its weights and, in the metadata, its spec, sizes and settings as JSON.
+
+    The file is complete or absent: it is written beside ``path`` and then moved there.
+
+    Raises
+    ------
+    ValueError
+        When ``net`` is no network of this package, an activation of its spec was made from a callable
+        (code is not data), or the folder of ``path`` does not exist.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> from notsodeep.networks import ExplicitNetwork, load, save
+    >>> from notsodeep.spec import MLP, Layer
+    >>> net = ExplicitNetwork(MLP((Layer("tanh"),)), in_features=3, width=8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(net, f"{folder}/net.safetensors")
+    ...     again = load(f"{folder}/net.safetensors")
+    >>> torch.equal(again(torch.eye(3)), net(torch.eye(3)))
+    True
+    """
+    header = {_KEY: json.dumps(_describe(net))}
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(f"path must lie in an existing folder, got {path}")
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        save_file(weights, partial, metadata=header)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str]) -> DEQNetwork | ExplicitNetwork:
+    """Return the network that :func:`save` wrote, on the CPU, with exactly its weights.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, is damaged, was not written by :func:`save` or by another version of it.
+    """
+    weights, metadata = _read(Path(path))
+    if _KEY not in metadata:
+        raise DataError(f"{path} is a safetensors file, but notsodeep.networks.save did not write it")
+    try:
+        return _build(json.loads(metadata[_KEY]), weights)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path} does not describe a network that can be built again: {why}") from error
+
+
+def _describe(net: Any) -> dict[str, Any]:
+    kind = type(net).__name__
+    if _CLASSES.get(kind) is not type(net):
+        raise ValueError(f"net must be a DEQNetwork or an ExplicitNetwork, got {kind}")
+    sizes = {"in_features": net.in_features, "width": net.width, "out_features": net.out_features}
+    return {"version": FORMAT_VERSION, "kind": kind, "spec": to_dict(net.spec), "options": net.options} | sizes
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    except SafetensorError as error:
+        raise DataError(f"{path} is damaged or not a safetensors file: {error}") from error
+
+
+def _build(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> DEQNetwork | ExplicitNetwork:
+    if header["version"] != FORMAT_VERSION:
+        raise ValueError(f"format version {header['version']!r}; this version of notsodeep reads {FORMAT_VERSION}")
+    dtypes = {weight.dtype for weight in weights.values()}
+    if len(dtypes) != 1:
+        raise ValueError(f"its weights have {len(dtypes)} different dtypes, not one")
+    sizes = [header[name] for name in ("in_features", "width", "out_features")]
+    net = _CLASSES[header["kind"]](from_dict(header["spec"]), *sizes, dtype=dtypes.pop(), **header["options"])
+    net.load_state_dict(weights)
+    return net

@@ -1,0 +1,91 @@
+"""The reference NTK of a finite DEQ against automatic differentiation of an unrolled iteration."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.reference import finite_ntk as reference
+
+SIGMA_A2, SIGMA_B2 = 0.3, 0.7
+AUTOGRAD_RTOL = 1e-11  # both equilibria are solved to 1e-12
+SMALL = {"m": 7, "p": 3, "seed": 5}
+
+
+def softplus(u):
+    return np.logaddexp(0.0, u) - 0.8 if isinstance(u, np.ndarray) else torch.nn.functional.softplus(u) - 0.8
+
+
+def sigmoid(u):
+    return 1.0 / (1.0 + np.exp(-u))
+
+
+def tanh(u):
+    return np.tanh(u) if isinstance(u, np.ndarray) else torch.tanh(u)
+
+
+def sech2(u):
+    return 1.0 - np.tanh(u) ** 2
+
+
+def samples(n=4, p=3):
+    return np.random.default_rng(11).standard_normal((n, p)) / math.sqrt(p)
+
+
+def by_autograd(A, B, w, X, phi):
+    """Return the three contributions from gradients of w . z through 200 unrolled iterations."""
+    A, B, w, X = (torch.tensor(v, dtype=torch.float64) for v in (A, B, w, X))
+    A.requires_grad_(), B.requires_grad_(), w.requires_grad_()
+    rows = []
+    for x in X:
+        z = torch.zeros(len(A), dtype=torch.float64)
+        for _ in range(200):
+            z = phi(math.sqrt(SIGMA_A2) * A @ z + math.sqrt(SIGMA_B2) * B @ x) / math.sqrt(len(A))
+        rows.append([g.reshape(-1).numpy() for g in torch.autograd.grad(w @ z, (A, B, w))])
+    gradients = [np.stack(column) for column in zip(*rows, strict=True)]
+    return dict(zip(("recurrent", "input", "readout"), (g @ g.T for g in gradients), strict=True))
+
+
+@pytest.mark.parametrize(("phi", "dphi"), [(tanh, sech2), (softplus, sigmoid)])
+def test_each_contribution_is_the_gram_of_its_gradients(phi, dphi):
+    A, B, w = reference.draw(**SMALL)
+    X = samples()
+    expected = by_autograd(A, B, w[:, 0], X, phi)
+    got = reference.finite_ntk(A, B, w, X, phi, dphi, SIGMA_A2, SIGMA_B2)
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=AUTOGRAD_RTOL, atol=AUTOGRAD_RTOL * np.abs(value).max())
+
+
+def test_several_readouts_are_averaged():
+    A, B, w = reference.draw(**SMALL, readouts=3)
+    X = samples()
+    each = [by_autograd(A, B, column, X, tanh)["input"] for column in w.T]
+    got = reference.finite_ntk(A, B, w, X, tanh, sech2, SIGMA_A2, SIGMA_B2)["input"]
+    np.testing.assert_allclose(got, np.mean(each, axis=0), rtol=1e-9)
+
+
+def test_expectation_over_the_readout_is_the_sum_over_unit_readouts():
+    A, B, _ = reference.draw(**SMALL)
+    X = samples()
+    expected = sum(by_autograd(A, B, unit, X, tanh)["recurrent"] for unit in np.eye(len(A)))
+    got = reference.finite_ntk(A, B, None, X, tanh, sech2, SIGMA_A2, SIGMA_B2)["recurrent"]
+    np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
+def test_conjugate_kernel_is_the_readout_contribution_and_its_states_solve_the_equation():
+    A, B, w = reference.draw(m=50, p=3, seed=1)
+    X = samples()
+    Z, U = reference.equilibrium(A, B, X, tanh, SIGMA_A2, SIGMA_B2)
+    np.testing.assert_allclose(U, math.sqrt(SIGMA_A2) * Z @ A.T + math.sqrt(SIGMA_B2) * X @ B.T, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(Z, tanh(U) / math.sqrt(50), rtol=0, atol=1e-14)
+    ck = reference.finite_ck(A, B, X, tanh, SIGMA_A2, SIGMA_B2)
+    np.testing.assert_array_equal(ck, reference.finite_ntk(A, B, w, X, tanh, sech2, SIGMA_A2, SIGMA_B2)["readout"])
+    np.testing.assert_allclose(ck, Z @ Z.T, rtol=1e-14)
+
+
+def test_reference_refuses_a_network_without_equilibrium():
+    A, B, _ = reference.draw(m=60, p=3, seed=0)
+    with pytest.raises(RuntimeError, match="no equilibrium"):
+        reference.equilibrium(A, B, samples(), tanh, 9.0, SIGMA_B2, max_iter=200)

@@ -1,0 +1,122 @@
+"""Implicit gradients against finite differences, an unrolled iteration, and the reference NTK."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.func import functional_call
+
+from notsodeep.activations import Activation
+from notsodeep.errors import ConvergenceError
+from notsodeep.kernels.scalar import rest_point
+from notsodeep.networks import DEQNetwork
+from notsodeep.spec import DEQ
+from tests.reference import finite_ntk as reference
+
+CHECK_ATOL = 1e-7  # central differences of step 1e-6 of states solved to 2e-14
+UNROLLED_RTOL = 1e-11
+REFERENCE_RTOL = 1e-9
+
+
+def batch(n=3, p=4):
+    X = torch.randn(n, p, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    return X / X.norm(dim=1, keepdim=True)
+
+
+def network(activation="tanh", sigma_a2=0.4, width=9, out=2, **options):
+    return DEQNetwork(DEQ(activation, sigma_a2=sigma_a2, sigma_b2=0.8), 4, width, out, seed=1, **options)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "silu", "leaky_relu:slope=0.3"])
+def test_gradcheck_of_weights_and_inputs(activation):
+    net = network(activation)
+    names = [name for name, _ in net.named_parameters()]
+    weights = [w.detach().clone().requires_grad_() for w in net.parameters()]
+
+    def outputs(X, *values):
+        return functional_call(net, dict(zip(names, values, strict=True)), (X,))
+
+    assert torch.autograd.gradcheck(outputs, (batch().requires_grad_(), *weights), atol=CHECK_ATOL, rtol=1e-6)
+
+
+def unrolled(net, X):
+    phi, Z = rest_point(net.spec).activation, torch.zeros(len(X), net.width, dtype=X.dtype)
+    for _ in range(300):
+        U = math.sqrt(net.spec.sigma_a2) * Z @ net.A.T + math.sqrt(net.spec.sigma_b2) * X @ net.B.T
+        Z = phi(U) / math.sqrt(net.width)
+    return Z @ net.readout.weight.T
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "cos"])
+def test_gradients_are_those_of_the_unrolled_iteration(activation):
+    net, X = network(activation, width=40), batch().requires_grad_()
+    wanted = [*net.parameters(), X]
+    for got, expected in zip(
+        torch.autograd.grad(net(X).square().sum(), wanted),
+        torch.autograd.grad(unrolled(net, X).square().sum(), wanted),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, expected, rtol=0, atol=UNROLLED_RTOL * float(expected.abs().max()))
+
+
+def test_gradients_give_the_reference_ntk():
+    net, X = network(width=30, out=1), batch()
+    rows = [
+        [g.flatten() for g in torch.autograd.grad(net(x[None])[0, 0], (net.A, net.B, net.readout.weight))] for x in X
+    ]
+    weights = [w.detach().numpy() for w in (net.A, net.B, net.readout.weight)]
+    expected = reference.finite_ntk(
+        *weights, X.numpy(), np.tanh, lambda u: 1 - np.tanh(u) ** 2, net.spec.sigma_a2, net.spec.sigma_b2
+    )
+    for name, gradients in zip(("recurrent", "input", "readout"), zip(*rows, strict=True), strict=True):
+        J = torch.stack(gradients)
+        np.testing.assert_allclose((J @ J.T).numpy(), expected[name], rtol=REFERENCE_RTOL, atol=1e-12)
+
+
+def test_a_numpy_activation_trains_like_its_torch_twin():
+    by_numpy, by_torch = network(Activation(np.tanh)), network("tanh")
+    for net in (by_numpy, by_torch):
+        net(batch()).square().sum().backward()
+    for a, b in zip(by_numpy.parameters(), by_torch.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=1e-10 * float(b.grad.abs().max()))
+
+
+def test_frozen_weights_get_no_gradient_and_leave_the_others_alone():
+    net, full = network(), network()
+    net.A.requires_grad_(False)
+    net.B.requires_grad_(False)
+    for each in (net, full):
+        each(batch()).sum().backward()
+    assert net.A.grad is None
+    assert net.B.grad is None
+    assert torch.equal(net.readout.weight.grad, full.readout.weight.grad)
+
+
+def test_gradient_descent_lowers_the_loss():
+    net, X = network(width=30), batch(8)
+    target = X[:, :2]
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    losses = []
+    for _ in range(30):
+        loss = (net(X) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_gradient_that_is_not_reached_raises():
+    net = network("relu", width=60)
+    loss = net(batch()).sum()
+    net.max_iter = 3
+    with pytest.raises(ConvergenceError, match=r"gradient through the equilibrium.*after 3 iterations.*lower sigma_a2"):
+        loss.backward()
+
+
+def test_second_derivatives_raise():
+    net = network()
+    (slope,) = torch.autograd.grad(net(batch()).sum(), net.A, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()
