@@ -26,7 +26,7 @@ class FileRecord:
     file: str
     path: Path
     status: str
-    """``ok``, ``missing`` or ``corrupt`` from :func:`verify`; ``kept``, ``downloaded`` or ``copied`` from :func:`fetch`"""
+    """``ok``, ``missing``, ``corrupt`` from :func:`verify`; ``kept``, ``downloaded``, ``copied`` from :func:`fetch`"""
 
 
 def verify(name: str, data_dir: StrPath | None = None) -> tuple[FileRecord, ...]:

@@ -55,9 +55,9 @@ def _part(origin: object, which: str, X: Any, y: Any) -> tuple[Array, Array]:
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim < 2 or X.dtype.kind not in "fiub" or 0 in X.shape[1:]:
         raise DataError(f"{origin}:{which} samples must be real numbers of shape (n, p), got {X.dtype} {X.shape}")
-    X = X.reshape(len(X), -1)
     if len(X) == 0:
         raise DataError(f"{origin}:{which} samples: there are none")
+    X = X.reshape(len(X), -1)
     try:
         y = labels(f"{which} labels".strip(), y, len(X))
     except ValueError as error:

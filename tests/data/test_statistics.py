@@ -1,0 +1,158 @@
+import math
+
+import numpy as np
+import pytest
+
+from notsodeep.data import GaussianMixture, Statistics
+
+EXACT = 1e-11
+STANDARD_ERRORS = 4.0
+REPEATS = 1500
+
+
+def mixture(p):
+    """Two classes with full covariances that do not commute, and different means."""
+    rng = np.random.default_rng(7)
+    factors = rng.standard_normal((2, p, p)) / math.sqrt(p)
+    covariances = factors @ factors.transpose(0, 2, 1) + np.diag(rng.uniform(0.1, 1.0, p))
+    return GaussianMixture(3.0 * rng.standard_normal((2, p)), covariances, weights=[0.4, 0.6])
+
+
+def test_from_mixture_is_the_definition():
+    p, n = 6, 15
+    gm = mixture(p)
+    X, y = gm.sample(n, seed=0)
+    st = Statistics.from_mixture(gm, X, y)
+    C = [gm.covariance(a) for a in range(2)]
+    share = [(y == a).mean() for a in range(2)]
+    C0 = share[0] * C[0] + share[1] * C[1]
+    assert st.tau0 == st.within_tau0 == pytest.approx(math.sqrt(np.trace(C0) / p), rel=EXACT)
+    np.testing.assert_allclose(st.t, [np.trace(c - C0) / math.sqrt(p) for c in C], rtol=1e-9)
+    np.testing.assert_allclose(st.T, [[np.trace(a @ b) / p for b in C] for a in C], rtol=EXACT)
+    for i in range(n):
+        a = y[i]
+        expected = np.sum((X[i] - gm.means[a] / math.sqrt(p)) ** 2) - np.trace(C[a]) / p
+        assert st.psi[i] == pytest.approx(expected, abs=1e-12)
+        assert st.J[i].tolist() == [float(a == 0), float(a == 1)]
+    assert (st.n, st.p, st.classes, st.counts.tolist()) == (n, p, (0, 1), [6, 9])
+
+
+def test_from_mixture_of_one_class_and_of_an_empty_class():
+    one = GaussianMixture(np.zeros((1, 4)), [2.0])
+    st = Statistics.from_mixture(one, *one.sample(5, seed=0))
+    assert (st.t.tolist(), st.T.tolist(), st.tau0) == ([0.0], [[4.0]], math.sqrt(2.0))
+    two = GaussianMixture(np.ones((2, 4)), [1.0, 3.0])
+    X, _ = two.sample(6, seed=0)
+    st = Statistics.from_mixture(two, X, np.ones(6, dtype=int))
+    assert st.counts.tolist() == [0, 6]
+    assert st.t.tolist() == [-4.0, 0.0]
+
+
+@pytest.mark.parametrize(("p", "n"), [(8, 40), (24, 20)])
+def test_estimates_are_unbiased_where_the_plug_in_is_not(p, n):
+    gm = mixture(p)
+    population = Statistics.from_mixture(gm, *gm.sample(n, seed=0))
+    found = {"T": [], "t": [], "within": [], "plug-in": []}
+    for seed in range(REPEATS):
+        X, y = gm.sample(n, seed=seed)
+        st = Statistics.from_data(X, y)
+        S = [np.cov(X[y == a].T) for a in range(2)]
+        found["T"].append(st.T)
+        found["t"].append(st.t)
+        found["within"].append(st.within_tau0**2)
+        found["plug-in"].append([p * np.sum(S[a] ** 2) for a in range(2)])
+
+    def deviation(name, truth):
+        draws = np.array(found[name])
+        return (draws.mean(axis=0) - truth) / (draws.std(axis=0) / math.sqrt(REPEATS))
+
+    for name, truth in (("T", population.T), ("t", population.t), ("within", population.within_tau0**2)):
+        worst = np.abs(deviation(name, truth)).max()
+        assert worst < STANDARD_ERRORS, f"{name}: {worst:.2f} standard errors"
+    bias = [(population.T[a, a] + gm.trace(a) ** 2 / p) / (population.counts[a] - 1) for a in range(2)]  # Gaussian
+    assert np.abs(deviation("plug-in", np.diag(population.T) + bias)).max() < STANDARD_ERRORS
+    assert deviation("plug-in", np.diag(population.T)).min() > 5 * STANDARD_ERRORS
+
+
+def test_from_data_is_the_naive_computation():
+    rng = np.random.default_rng(2)
+    X = rng.gamma(1.0, size=(17, 5))
+    y = np.array(["b"] * 6 + ["a"] * 7 + ["c"] * 4)[rng.permutation(17)]
+    st = Statistics.from_data(X, y)
+    S = {a: np.cov(X[y == a].T) for a in "abc"}
+    within = sum((y == a).mean() * np.trace(S[a]) for a in "abc")
+    assert st.classes == ("a", "b", "c")
+    assert st.counts.tolist() == [7, 6, 4]
+    assert st.tau0 == pytest.approx(math.sqrt(np.mean(np.sum(X**2, axis=1))), rel=EXACT)
+    assert st.within_tau0 == pytest.approx(math.sqrt(within), rel=EXACT)
+    np.testing.assert_allclose(st.t, [math.sqrt(5) * (np.trace(S[a]) - within) for a in "abc"], rtol=1e-9)
+    for i, a in enumerate("abc"):
+        for j, b in enumerate("abc"):
+            if i != j:
+                assert st.T[i, j] == pytest.approx(5 * np.trace(S[a] @ S[b]), rel=EXACT)
+        rows = X[y == a]
+        n = len(rows)
+        expected = np.sum((rows - rows.mean(axis=0)) ** 2, axis=1) * n / (n - 1) - np.trace(S[a])
+        np.testing.assert_allclose(st.psi[y == a], expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(st.J[:, i], (y == a).astype(float))
+
+
+def test_psi_sums_to_zero_in_each_class_and_follows_the_population_value():
+    gm = GaussianMixture.paper(2000)
+    X, y = gm.sample(200, seed=4)
+    estimated, population = Statistics.from_data(X, y).psi, Statistics.from_mixture(gm, X, y).psi
+    for a in range(2):
+        assert abs(estimated[y == a].sum()) < 1e-10
+    assert np.corrcoef(estimated, population)[0, 1] > 0.95
+
+
+def test_more_and_fewer_samples_than_features_give_one_answer():
+    """Adding features that are always zero changes the route (n < 2p), not tr(S_a S_b)."""
+    gm = mixture(6)
+    X, y = gm.sample(30, seed=1)
+    padded = np.hstack([X, np.zeros((30, 100))])
+    narrow, wide = Statistics.from_data(X, y), Statistics.from_data(padded, y)
+    np.testing.assert_allclose(wide.T / 106, narrow.T / 6, rtol=1e-10)
+    np.testing.assert_allclose(wide.psi, narrow.psi, atol=1e-12)
+    assert wide.within_tau0 == pytest.approx(narrow.within_tau0, rel=EXACT)
+
+
+def test_samples_are_not_changed():
+    X, y = mixture(6).sample(30, seed=1)
+    before = X.copy()
+    Statistics.from_data(X, y)
+    np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((8, 2)), [0] * 5 + [1] * 3, "at least 4 samples of each class .*, class 1 has 3"),
+        (np.ones((8, 2)), [0] * 7, "y must have shape"),
+        (np.ones(8), [0] * 8, "X must have shape"),
+        (np.full((8, 2), np.nan), [0] * 8, "NaN or infinite"),
+    ],
+)
+def test_bad_data(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        Statistics.from_data(X, y)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((3, 4)), [0, 1, 0], "X must have p = 2 features as the mixture, got 4"),
+        (np.ones((3, 2)), [0, 2, 0], r"y must hold labels in 0\.\.1, the classes of the mixture, got 2"),
+        (np.ones((3, 2)), [-1, 1, 0], r"y must hold labels in 0\.\.1"),
+        (np.ones((3, 2)), ["a", "b", "a"], r"y must hold labels in 0\.\.1"),
+        (np.ones((3, 2)), [0, 1], "y must have shape"),
+    ],
+)
+def test_bad_samples_of_a_mixture(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        Statistics.from_mixture(GaussianMixture(np.zeros((2, 2)), 1.0), X, y)
+
+
+def test_something_else_than_a_mixture():
+    with pytest.raises(ValueError, match="gm must be a GaussianMixture, got float"):
+        Statistics.from_mixture(1.0, np.ones((3, 2)), [0, 1, 0])
