@@ -45,7 +45,7 @@ def test_one_relu_layer_has_the_arc_cosine_kernel():
 def test_the_mean_over_networks_has_the_implicit_kernel():
     X, sigma_a2, sigma_b2, networks = sphere(), 0.6, 0.7, 40
     spec = DEQ("relu", sigma_a2=sigma_a2, sigma_b2=sigma_b2)
-    kernels = np.stack([empirical_ck(DEQNetwork(spec, 4, 1500, seed=seed), X) for seed in range(networks)])
+    kernels = np.stack([empirical_ck(DEQNetwork(spec, 4, 700, seed=seed), X) for seed in range(networks)])
     error = kernels.std(axis=0, ddof=1) / math.sqrt(networks)
     deviation = np.abs(kernels.mean(axis=0) - equilibrium_kernel(X @ X.T, sigma_a2, sigma_b2)) / error
     assert deviation.max() < STANDARD_ERRORS, f"{deviation.max():.2f} standard errors"
