@@ -27,7 +27,7 @@ def _evaluate(fn: Callable[[Any], Any], ends: FloatArray, x: FloatArray) -> Floa
     panel = np.clip(np.searchsorted(ends, x, side="left") - 1, 0, ends.size - 2)
     used, place = np.unique(panel, return_inverse=True)
     left, right = ends[used], ends[used + 1]
-    series, _ = panel_series(fn, left, right)
+    series, _, _ = panel_series(fn, left, right)
     slopes = legendre.legder(series, axis=1)
     half = 0.5 * (right - left)
     place = place.reshape(x.shape)
