@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -54,6 +55,11 @@ def test_errors_are_one_line_and_a_code(monkeypatch, error, code, line):
     assert result.stdout == ""
 
 
+def test_closed_pipe_ends_quietly(monkeypatch):
+    result = run_raising(monkeypatch, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    assert (result.exit_code, result.output) == (1, "")
+
+
 def test_defects_are_not_hidden(monkeypatch):
     assert isinstance(run_raising(monkeypatch, ZeroDivisionError("a defect")).exception, ZeroDivisionError)
 
@@ -101,7 +107,8 @@ def test_help_imports_nothing_heavy():
 def test_data_verbs_do_not_import_torch(tmp_path):
     code = (
         "import sys; from notsodeep.cli.app import app; "
-        f"app(['data', 'verify', '--data-dir', {str(tmp_path)!r}], standalone_mode=False); print('torch' in sys.modules)"
+        f"app(['data', 'verify', '--data-dir', {str(tmp_path)!r}], standalone_mode=False); "
+        "print('torch' in sys.modules)"
     )
     done = python("-c", code)
     assert done.stdout.splitlines()[-1] == "False", done.stderr

@@ -78,6 +78,8 @@ def test_test_cap(data_dir):
     assert [sizes[cap].n for cap in (None, 5, 100)] == [12, 5, 12]
     chosen = load_dataset("tiny", n_test=5, n=8, data_dir=data_dir).test
     np.testing.assert_array_equal(chosen.y, sizes[5].y)  # the test samples do not depend on n
+    drawn = [tuple(load_dataset("tiny", n_test=5, seed=seed, data_dir=data_dir).test.y) for seed in range(4)]
+    assert len(set(drawn)) > 1
 
 
 def test_digits_are_split_into_training_samples_and_the_rest():

@@ -120,7 +120,7 @@ def test_bad_sources(tmp_path, monkeypatch):
     monkeypatch.setitem(CATALOGUE, "tiny", tiny.make(tmp_path / "source"))
     with pytest.raises(DataError, match="source must be a folder"):
         fetch("tiny", tmp_path / "new", source=tmp_path / "nowhere")
-    with pytest.raises(DataError, match="tiny has no public address; copy train-images.* --from FOLDER"):
+    with pytest.raises(DataError, match=r"tiny has no public address; copy train-images.* --from FOLDER"):
         fetch("tiny", tmp_path / "new")
     path = tmp_path / "source" / tiny.NAMES[1]
     path.write_bytes(b"rubbish")

@@ -18,7 +18,13 @@ def test_bytes_are_read_back():
 
 @pytest.mark.parametrize(
     ("code", "fmt", "values"),
-    [(0x09, "b", (-1, 2)), (0x0B, "h", (-300, 2)), (0x0C, "i", (-70000, 2)), (0x0D, "f", (0.5, 2)), (0x0E, "d", (0.1, 2))],
+    [
+        (0x09, "b", (-1, 2)),
+        (0x0B, "h", (-300, 2)),
+        (0x0C, "i", (-70000, 2)),
+        (0x0D, "f", (0.5, 2)),
+        (0x0E, "d", (0.1, 2)),
+    ],
 )
 def test_other_types_are_big_endian(code, fmt, values):
     data = bytes([0, 0, code, 1]) + struct.pack(">i", 2) + struct.pack(f">2{fmt}", *values)

@@ -23,7 +23,9 @@ def test_published_files_have_the_catalogued_sizes(real_data, name):
 
 
 def test_mnist_pixels_are_those_of_the_file(real_data):
-    images = np.frombuffer(gzip.decompress((real_data / "mnist/train-images-idx3-ubyte.gz").read_bytes())[16:], np.uint8)
+    images = np.frombuffer(
+        gzip.decompress((real_data / "mnist/train-images-idx3-ubyte.gz").read_bytes())[16:], np.uint8
+    )
     labels = np.frombuffer(gzip.decompress((real_data / "mnist/train-labels-idx1-ubyte.gz").read_bytes())[8:], np.uint8)
     ds = load_dataset("mnist", classes=(6, 8), data_dir=real_data, n_test=0)
     chosen = np.isin(labels, (6, 8))

@@ -78,5 +78,5 @@ def test_catalogue_is_complete():
 
 @pytest.mark.parametrize("name", ["MNIST", "", None, ["mnist"]])
 def test_unknown_name(name):
-    with pytest.raises(ValueError, match="unknown data set .*legal names: digits, mnist"):
+    with pytest.raises(ValueError, match=r"unknown data set .*legal names: digits, mnist"):
         entry(name)

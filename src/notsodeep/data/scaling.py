@@ -52,6 +52,7 @@ class Scaler:
             center = X.mean(axis=0)
             centred = X - center
             rest = centred.mean(axis=0)  # the rounding of the first mean: a second pass takes it out
+            centred -= rest
             scale = math.sqrt(float(np.vdot(centred, centred)) / len(X))
         if not math.isfinite(scale):
             raise ValueError(f"X has values too large to square (up to {np.abs(X).max():.3g}); divide it by a constant")

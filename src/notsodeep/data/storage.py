@@ -67,9 +67,7 @@ def read_file(entry: Entry, file: File, folder: Path) -> tuple[Path, bytes]:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
-        raise DataError(
-            f"{path} is not the file of {entry.name}: {mismatch(file, found)}; {remedy(entry)}"
-        )
+        raise DataError(f"{path} is not the file of {entry.name}: {mismatch(file, found)}; {remedy(entry)}")
     return path, content
 
 
