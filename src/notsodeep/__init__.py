@@ -1,0 +1,56 @@
+"""notsodeep: exact kernels of deep equilibrium models, and shallow networks that have the same ones."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from notsodeep._version import __version__
+
+if TYPE_CHECKING:
+    from notsodeep.activations import Activation, activation
+    from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
+    from notsodeep.equivalents import coefficients, equivalent
+    from notsodeep.errors import ConvergenceError, DataError
+    from notsodeep.kernels.api import ck, kernels, ntk
+    from notsodeep.matching import match
+    from notsodeep.networks import load, save
+    from notsodeep.spec import DEQ, MLP, Layer
+
+_HOME = {
+    "Activation": "activations",
+    "ConvergenceError": "errors",
+    "DEQ": "spec",
+    "DataError": "errors",
+    "Dataset": "data",
+    "GaussianMixture": "data",
+    "Layer": "spec",
+    "MLP": "spec",
+    "Statistics": "data",
+    "activation": "activations",
+    "ck": "kernels",
+    "coefficients": "equivalents",
+    "equivalent": "equivalents",
+    "kernels": "kernels",
+    "load": "networks",
+    "load_dataset": "data",
+    "match": "matching",
+    "ntk": "kernels",
+    "save": "networks",
+}
+
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604  # the names are strings
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``import notsodeep`` itself is quick."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_HOME[name]}")
+    value = module if name == "kernels" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

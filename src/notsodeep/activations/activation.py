@@ -46,7 +46,7 @@ class Activation:
     """
 
     fn: Callable[[Any], Any]
-    derivative: Callable[[Any], Any] | None = None
+    derivative: Callable[[Any], Any] = None  # type: ignore[assignment]  # made below when not given
     kinks: tuple[float, ...] = ()
     second_derivative: Callable[[Any], Any] | None = None
     offset: float = field(default=0.0, kw_only=True)

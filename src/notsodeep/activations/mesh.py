@@ -35,7 +35,12 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
     """Return panel ends in ``[-limit, limit]`` that hold every kink and resolve ``fn``.
 
     Warns with :class:`~notsodeep.errors.SmoothnessWarning` where ``fn`` is rough at a place that
-    is not among the ``kinks``.
+    is not among the ``kinks``. Panels on which ``fn`` overflows are left as they are.
+
+    Raises
+    ------
+    ValueError
+        When ``fn`` gives NaN.
     """
     inside = [k for k in kinks if -limit < k < limit]
     ends = np.array([-limit, *inside, limit])
@@ -46,7 +51,7 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
         series, size, noise = panel_series(fn, left, right)
         scale = max(scale, float(size.max()))
         floor = np.maximum(size, 1e-16 * scale)
-        done = np.abs(series[:, -TAIL:]).max(axis=1) <= RESOLVED * floor + noise
+        done = ~np.isfinite(size) | (np.abs(series[:, -TAIL:]).max(axis=1) <= RESOLVED * floor + noise)
         narrow = ~done & ((right - left <= NARROWEST * limit) | (np.count_nonzero(~done) > MOST))
         rough += list(left[narrow])
         split = ~done & ~narrow
@@ -66,12 +71,16 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
 def panel_series(
     fn: Callable[[Any], Any], left: FloatArray, right: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the Legendre coefficients of ``fn`` on each panel ``(panels, DEGREE + 1)``, its largest value, and the noise.
+    """Return, for each panel, the Legendre coefficients of ``fn`` (DEGREE + 1 of them), its largest value and its noise.
 
     The noise is what the rounding of the argument makes of the steepest slope: 1e-13 for ``sin(2 x)`` at ``x = 400``.
     """
     half, centre = 0.5 * (right - left)[:, None], 0.5 * (right + left)[:, None]
-    values = np.asarray(fn(centre + half * _NODES), dtype=np.float64)
-    steepest = np.abs(np.diff(values, axis=1) / (half * np.diff(_NODES))).max(axis=1)
-    noise = 2.0 * _EPSILON * np.maximum(np.abs(left), np.abs(right)) * steepest
-    return values @ _TO_SERIES.T, np.abs(values).max(axis=1), noise
+    x = centre + half * _NODES
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(fn(x), dtype=np.float64)
+        if np.isnan(values).any():
+            raise ValueError(f"the activation gives NaN at x = {x[np.isnan(values)][0]:.6g}")
+        steepest = np.abs(np.diff(values, axis=1) / (half * np.diff(_NODES))).max(axis=1)
+        noise = 2.0 * _EPSILON * np.maximum(np.abs(left), np.abs(right)) * steepest
+        return values @ _TO_SERIES.T, np.abs(values).max(axis=1), noise

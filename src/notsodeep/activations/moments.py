@@ -54,7 +54,10 @@ def moments(activation: Activation, scale: Any) -> Moments:
     >>> round(float(moments(nsd.activation("relu"), 2.0).mean), 12)   # 2 / sqrt(2 pi)
     0.797884560803
     """
-    s = np.asarray(scale, dtype=np.float64)
+    try:
+        s = np.asarray(scale, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"scale must be a number or an array of numbers, got {scale!r}") from None
     if not (np.isfinite(s).all() and (s > 0).all()):
         raise ValueError(f"scale must be positive and finite, got {scale!r}")
     if activation.second_derivative is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from typing import Any
 
@@ -50,7 +50,8 @@ def activation(name: str | Activation, **params: Any) -> Activation:
     name, written = _parse(name)
     if name not in _FACTORIES:
         raise ValueError(f"unknown activation {name!r}; legal names: {', '.join(names())}")
-    return _build(name, tuple(sorted((written | {k: _hashable(v) for k, v in params.items()}).items())))
+    given = _FACTORIES[name][1] | written | {k: _hashable(v) for k, v in params.items()}
+    return _build(name, tuple(given.items()))
 
 
 def names() -> tuple[str, ...]:
@@ -65,8 +66,8 @@ def _build(name: str, params: tuple[tuple[str, Any], ...]) -> Activation:
     if unknown:
         legal = ", ".join(defaults) or "none"
         raise ValueError(f"activation {name!r} has no parameter {unknown[0]!r}; legal parameters: {legal}")
-    given = defaults | dict(params)
-    built = factory(**{k: v if isinstance(v, tuple) else number(k, v) for k, v in given.items()})
+    given = {k: v if isinstance(v, tuple) else number(k, v) for k, v in params}
+    built = factory(**given)
     put = object.__setattr__
     put(built, "name", name)
     put(built, "params", tuple(given.items()))
@@ -83,9 +84,9 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, (Sequence, tuple)) and not isinstance(value, str):
-        return tuple(float(v) for v in value)
-    return value.tolist() if hasattr(value, "tolist") and not hasattr(value, "__len__") else value
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return tuple(number("coefficients", v) for v in value)
 
 
 def _make(
@@ -149,7 +150,7 @@ def _hermite(coefficients: tuple[float, ...], scale: float) -> Activation:
     if not isinstance(coefficients, tuple) or not coefficients:
         raise ValueError(f"coefficients must be a sequence of at least one number, got {coefficients!r}")
     number("scale", scale, low=0.0, strict=True)
-    c = tuple(number("coefficients", v) for v in coefficients)
+    c = coefficients
     d1 = tuple(k**0.5 * c[k] / scale for k in range(1, len(c)))
     d2 = tuple(k**0.5 * d1[k] / scale for k in range(1, len(d1)))
     fns = [partial(_hermite_value, part, scale) for part in (c, d1, d2)]

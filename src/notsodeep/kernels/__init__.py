@@ -1,0 +1,31 @@
+"""Exact infinite-width kernels. The package can be called: ``kernels(spec, X)`` gives both kernels at once."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+_API = ("ck", "kernels", "ntk", "diagonals")
+__all__ = ["ck", "diagonals", "ntk"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the functions, and torch with them, when one is first asked for."""
+    if name in _API:
+        from notsodeep.kernels import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Callable(ModuleType):
+    """``nsd.kernels`` names this package and is also a function of the public interface."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from notsodeep.kernels import api
+
+        return api.kernels(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 
 from notsodeep.activations.activation import Activation
@@ -15,7 +12,7 @@ from notsodeep.activations.moments import moments
 from notsodeep.activations.tabulate import tabulate
 
 Pair = tuple[torch.Tensor, torch.Tensor]
-_MOSTLY = 0.6  # share of a block that a series must cover before the whole block gets it
+_NEARLY_ALL = 0.98  # share of a block that a series must cover before the whole block gets it
 _LONGEST_FOR_ALL = 128  # terms that a whole block gets at most
 _BATCH = 4_000_000  # coefficients gathered at a time
 
@@ -40,18 +37,35 @@ class Dual:
         self._offset = activation.offset
         self._bare = activation.shifted(-activation.offset) if activation.offset else activation
         self._means = [self._mean(rows), self._mean(columns)] if self._offset else None
-        exact = closed_form(activation.form)
-        self._evaluate = self._closed(exact) if exact else partial(_by_series, _Expansions(self._bare, rows, columns))
+        self._exact = closed_form(activation.form)
+        self._expansions = _Expansions(self._bare, rows, columns)
 
     def __call__(self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
-        """Return ``(G, slope)`` for rows ``i`` and columns ``j`` (indices that broadcast to ``rho``)."""
-        value, slope = self._evaluate(i, j, rho)
-        if self._means is not None:
-            value = value + self._offset * (self._means[0][i] + self._means[1][j] + self._offset)
-        return value, slope
+        """Return ``(G, slope)`` for pairs of rows ``i`` and columns ``j``, all three of one 1-D shape."""
+        if self._exact:
+            return self._with_offset(i, j, self._exact(self._rows[i], self._columns[j], rho))
+        return self._with_offset(i, j, _pair_by_pair(self._expansions, i, j, rho))
 
-    def _closed(self, exact: Callable[..., Pair]) -> Callable[..., Pair]:
-        return lambda i, j, rho: exact(self._rows[i], self._columns[j], rho)
+    def bulk(
+        self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor, rough: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return ``(G, slope, mask)`` of a block, ``i`` and ``j`` broadcasting to ``rho``.
+
+        The mask tells where the values are exact; elsewhere (few pairs, near correlation 1) they are
+        approximate and :meth:`__call__` has the exact ones. ``rough`` settles for the shortest series.
+        """
+        if self._exact:
+            pair = self._exact(self._rows[i], self._columns[j], rho)
+            covered = torch.ones_like(rho, dtype=torch.bool)
+        else:
+            terms, covered = _terms_for(self._expansions, i, j, rho, rough)
+            pair = self._expansions.evaluate(terms, i, j, rho)
+        return *self._with_offset(i, j, pair), covered
+
+    def _with_offset(self, i: torch.Tensor, j: torch.Tensor, pair: Pair) -> Pair:
+        if self._means is None:
+            return pair
+        return pair[0] + self._offset * (self._means[0][i] + self._means[1][j] + self._offset), pair[1]
 
     def _mean(self, scales: torch.Tensor) -> torch.Tensor:
         s = scales.cpu().numpy()
@@ -83,27 +97,30 @@ class _Expansions:
         return value, slope / (self.rows[i] * self.columns[j])
 
 
-def _by_series(expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
-    """Give the whole block the series that covers most of it, then treat the other pairs one by one."""
+def _terms_for(
+    expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor, rough: bool
+) -> tuple[int, torch.Tensor]:
+    """Return the shortest series that covers nearly all of a block, and the mask of what it covers."""
     log_rho = torch.log(rho.abs() + 1e-300)
-    for level, terms in enumerate(series.TERMS):  # noqa: B007  # both are used after the loop
+    for terms in series.TERMS:
         covered = expansions.covers(terms, i, j, log_rho)
-        if covered.sum() >= _MOSTLY * rho.numel() or terms >= _LONGEST_FOR_ALL:
+        if rough or covered.sum() >= _NEARLY_ALL * rho.numel() or terms >= _LONGEST_FOR_ALL:
             break
-    value, slope = expansions.evaluate(terms, i, j, rho)
-    if covered.all():
-        return value, slope
-    i, j = i.expand(rho.shape), j.expand(rho.shape)
-    todo = torch.nonzero(~covered.flatten()).flatten()
-    for terms in series.TERMS[level + 1 :]:
-        place = _flat(todo, i, j, rho)
-        covered = expansions.covers(terms, place[0], place[1], torch.log(place[2].abs()))
-        for part in _chunks(todo[covered], _BATCH // terms):
-            value.view(-1)[part], slope.view(-1)[part] = expansions.evaluate(terms, *_flat(part, i, j, rho))
+    return terms, covered
+
+
+def _pair_by_pair(expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
+    """Give each pair the shortest series that covers it; those that none covers go without."""
+    value, slope = torch.empty_like(rho), torch.empty_like(rho)
+    todo, log_rho = torch.arange(rho.numel(), device=rho.device), torch.log(rho.abs() + 1e-300)
+    for terms in series.TERMS:
+        covered = expansions.covers(terms, i[todo], j[todo], log_rho[todo])
+        for part in todo[covered].split(max(1, _BATCH // terms)):
+            value[part], slope[part] = expansions.evaluate(terms, i[part], j[part], rho[part])
         todo = todo[~covered]
         if not todo.numel():
             return value, slope
-    value.view(-1)[todo], slope.view(-1)[todo] = _one_by_one(expansions, *_flat(todo, i, j, rho))
+    value[todo], slope[todo] = _one_by_one(expansions, i[todo], j[todo], rho[todo])
     return value, slope
 
 
@@ -116,11 +133,3 @@ def _one_by_one(expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: 
     else:
         value, slope = polar.evaluate(phi, s, t, r)
     return torch.from_numpy(value).to(rho), torch.from_numpy(slope).to(rho)
-
-
-def _flat(place: torch.Tensor, *blocks: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    return tuple(block.reshape(-1)[place] for block in blocks)
-
-
-def _chunks(place: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
-    return place.split(max(1, size)) if place.numel() else ()

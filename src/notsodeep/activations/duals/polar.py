@@ -57,8 +57,9 @@ def _at_order(
     activation: Activation, s: FloatArray, t: FloatArray, rho: FloatArray, orders: tuple[int, int]
 ) -> FloatArray:
     kinks = len(activation.kinks)
-    widest = float(max(s.max(), t.max()))
-    depth = int(np.clip(np.ceil(np.log2(widest)) + 1, 1, 8))  # a feature of size 1 is that many halvings away
+    feature = min([1.0, *(abs(k) for k in activation.kinks if k)])
+    halvings = np.ceil(np.log2(float(max(s.max(), t.max())) / feature))  # until rays as short as a feature of phi
+    depth = int(np.clip(halvings + 1, 1, 8))
     nodes = orders[0] * orders[1] * (4 + 8 * depth + kinks**2) * (depth + 2 + 2 * kinks)
     step = max(1, _BATCH // nodes)
     parts = [

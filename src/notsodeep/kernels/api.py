@@ -1,0 +1,170 @@
+"""The public kernel functions: conjugate kernel and neural tangent kernel of a spec on data."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from notsodeep.activations.backend import is_tensor
+from notsodeep.checks import samples
+from notsodeep.errors import ScaleWarning
+from notsodeep.kernels.assemble import PairKernel, assemble
+from notsodeep.kernels.explicit import ExplicitKernel
+from notsodeep.kernels.implicit import ImplicitKernel
+from notsodeep.kernels.samples import Samples
+from notsodeep.spec import DEQ, Spec, trainable_weights
+
+_SCALE_OFF = 0.05  # relative distance of the mean squared norm from tau0^2 that is warned about
+
+
+def ck(spec: Spec, X: Any, Y: Any = None) -> Any:
+    """Return the exact conjugate kernel of the infinitely wide model.
+
+    ``G_ij = E[phi(u) phi(v)]`` over the pre-activations of ``x_i`` and ``y_j``. For a DEQ their
+    covariance solves ``Lambda_ij = sigma_a2 G_ij + sigma_b2 x_i . y_j``; for an MLP it is the kernel
+    of the layer before.
+
+    Parameters
+    ----------
+    spec : DEQ or MLP
+        The model.
+    X : array or tensor (n, p)
+        Samples as rows, scaled so that their mean squared norm is ``tau0**2``.
+    Y : array or tensor (m, p), optional
+        Other samples; ``X`` itself by default.
+
+    Returns
+    -------
+    array or tensor (n, m)
+        float64, of the kind (and on the device) that ``X`` is.
+
+    Raises
+    ------
+    ValueError
+        Bad data (wrong shape, NaN, infinity, an all-zero sample) or no stable fixed point.
+    ConvergenceError
+        When a fixed point or an integral does not reach rounding level.
+
+    Notes
+    -----
+    Source: arXiv:2310.10767 and 2402.02697, section 2. Relative error about 1e-13 of ``sqrt(G_ii G_jj)``.
+
+    Examples
+    --------
+    >>> import numpy as np, notsodeep as nsd
+    >>> nsd.ck(nsd.DEQ("relu"), np.eye(2)).round(6)
+    array([[0.292624, 0.      ],
+           [0.      , 0.292624]])
+    """
+    return _evaluate(spec, X, Y, frozenset())[0]
+
+
+def ntk(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> Any:
+    """Return the exact neural tangent kernel of the infinitely wide model.
+
+    For a DEQ with trained weights S, with ``D_ij = E[phi'(u) phi'(v)]``::
+
+        K = [readout in S] G + (sigma_a2 [recurrent in S] G + sigma_b2 [input in S] X Y') * D / (1 - sigma_a2 D)
+
+    For an MLP, ``K_l = c_{l+1} G_l + w_l K_{l-1} * D_l`` with the learning rates ``c`` of its layers.
+
+    Parameters
+    ----------
+    spec, X, Y
+        As for :func:`ck`.
+    trainable : "all" or names
+        ``recurrent``, ``input``, ``readout`` of a DEQ (the paper trains the first and the last);
+        ``layer1``, ``layer2``, ..., ``readout`` of an MLP.
+
+    Returns
+    -------
+    array or tensor (n, m)
+
+    Raises
+    ------
+    ValueError, ConvergenceError
+        As :func:`ck`; also for an unknown name in ``trainable``.
+
+    Notes
+    -----
+    Parametrisation: NTK (weights N(0, 1), scales in the forward pass). Source: arXiv:2310.14062, 2402.02697.
+
+    Examples
+    --------
+    >>> import numpy as np, notsodeep as nsd
+    >>> nsd.ntk(nsd.DEQ("relu"), np.eye(2), trainable=("recurrent", "readout")).round(6)
+    array([[0.325138, 0.      ],
+           [0.      , 0.325138]])
+    """
+    return kernels(spec, X, Y, trainable)[1]
+
+
+def kernels(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
+    """Return ``(ck, ntk)`` at once, at little more than the cost of one of them.
+
+    Examples
+    --------
+    >>> import numpy as np, notsodeep as nsd
+    >>> G, K = nsd.kernels(nsd.DEQ("tanh"), np.eye(3))
+    >>> G.shape, bool((K.diagonal() > G.diagonal()).all())
+    ((3, 3), True)
+    """
+    return _evaluate(spec, X, Y, trainable_weights(spec, trainable))
+
+
+def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
+    """Return the diagonals ``(n,)`` of ``(ck, ntk)`` on ``X``, in O(n p).
+
+    Examples
+    --------
+    >>> import numpy as np, notsodeep as nsd
+    >>> nsd.kernels.diagonals(nsd.DEQ("relu"), np.eye(2))[0].round(6)
+    array([0.292624, 0.292624])
+    """
+    trained = trainable_weights(spec, trainable)
+    x = _samples("X", X)
+    _warn_if_off_scale(spec, x)
+    found = _prepare(spec, x, x, trained).diagonals()
+    return _like(X, found.ck), _like(X, found.ntk)
+
+
+def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str]) -> tuple[Any, Any]:
+    trainable_weights(spec, "all")
+    x = _samples("X", X)
+    y = x if Y is None or Y is X else _samples("Y", Y)
+    if y.rows.shape[1] != x.rows.shape[1]:
+        raise ValueError(f"X and Y must have as many features, got {x.rows.shape[1]} and {y.rows.shape[1]}")
+    _warn_if_off_scale(spec, x)
+    found = assemble(_prepare(spec, x, y, trained), x, y)
+    return _like(X, found.ck), _like(X, found.ntk)
+
+
+def _prepare(spec: Spec, x: Samples, y: Samples, trained: frozenset[str]) -> PairKernel:
+    return ImplicitKernel(spec, x, y, trained) if isinstance(spec, DEQ) else ExplicitKernel(spec, x, y, trained)
+
+
+def _samples(name: str, value: Any) -> Samples:
+    if is_tensor(value):
+        samples(name, value.detach().cpu().numpy())
+        return Samples.of(value.detach().to(torch.float64))
+    return Samples.of(torch.from_numpy(samples(name, value)))
+
+
+def _like(template: Any, result: torch.Tensor) -> Any:
+    return result if is_tensor(template) else result.numpy()
+
+
+def _warn_if_off_scale(spec: Spec, x: Samples) -> None:
+    if not isinstance(spec, DEQ):
+        return
+    mean = float(x.squared_norms.mean())
+    if abs(mean / spec.tau0**2 - 1.0) > _SCALE_OFF:
+        warnings.warn(
+            f"the mean squared norm of X is {mean:.4g} but the model is made for tau0^2 = {spec.tau0**2:.4g}: "
+            f"multiply X by {spec.tau0 / mean**0.5:.6g}, or set tau0={mean**0.5:.6g}",
+            ScaleWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,90 @@
+"""Exact kernels of an explicit network, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from notsodeep.activations import Activation, moments
+from notsodeep.activations.duals import Dual
+from notsodeep.activations.tabulate import tabulate
+from notsodeep.checks import FloatArray
+from notsodeep.kernels.assemble import Values
+from notsodeep.kernels.samples import Samples, correlation
+from notsodeep.spec import MLP, weight_names
+
+Expectation = Callable[[int, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+class ExplicitKernel:
+    """The kernels of an MLP on pairs of given samples (a :class:`~notsodeep.kernels.assemble.PairKernel`)."""
+
+    def __init__(self, mlp: MLP, x: Samples, y: Samples, trained: frozenset[str]) -> None:
+        self._mlp, self._trained, self._x = mlp, trained, x
+        self._left = _scales(mlp, x)
+        self._right = self._left if y is x else _scales(mlp, y)
+        sides = zip(mlp.layers, self._left, self._right, strict=True)
+        self._duals = [Dual(layer.activation, s, t) for layer, s, t in sides]
+
+    def bulk(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> tuple[Values, torch.Tensor]:
+        """Evaluate a block with short series; the mask tells where they were long enough."""
+        right = torch.ones_like(gram, dtype=torch.bool)
+
+        def expect(layer: int, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            value, slope, covered = self._duals[layer].bulk(i, j, self._correlation(layer, i, j, covariance))
+            right.logical_and_(covered)
+            return value, slope
+
+        return self._recursion(gram, expect), right
+
+    def pairs(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> Values:
+        """Evaluate single pairs with whatever route is exact for them."""
+        return self._recursion(gram, lambda l, covariance: self._duals[l](i, j, self._correlation(l, i, j, covariance)))
+
+    def diagonals(self) -> Values:
+        """Return both kernels of each sample with itself."""
+
+        def expect(layer: int, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            found = _one_sample(self._mlp.layers[layer].activation, np.sqrt(covariance.cpu().numpy()))
+            value, slope = (torch.from_numpy(part).to(covariance) for part in found)
+            return value, slope
+
+        return self._recursion(self._x.squared_norms, expect)
+
+    def _correlation(self, layer: int, i: torch.Tensor, j: torch.Tensor, covariance: torch.Tensor) -> torch.Tensor:
+        return correlation(covariance, self._left[layer][i] * self._right[layer][j])
+
+    def _recursion(self, gram: torch.Tensor, expect: Expectation) -> Values:
+        """``G_l = E[sigma sigma]`` at covariance ``w_l G_{l-1}`` and ``K_l = w_l (c_l G_{l-1} + K_{l-1}) * D_l``."""
+        g, k = gram, torch.zeros_like(gram)
+        for i, (layer, name) in enumerate(zip(self._mlp.layers, weight_names(self._mlp), strict=False)):
+            value, slope = expect(i, layer.weight_var * g)
+            if self._trained:
+                k = layer.weight_var * (layer.learning_rate * (name in self._trained) * g + k) * slope
+            g = value
+        return Values(g, k + ("readout" in self._trained) * g)
+
+
+def _scales(mlp: MLP, x: Samples) -> list[torch.Tensor]:
+    """Standard deviation of each sample's pre-activations, layer by layer."""
+    scales, variance = [], x.squared_norms.cpu().numpy()
+    for layer in mlp.layers:
+        entering = np.sqrt(layer.weight_var * variance)
+        if not (entering > 0).all():
+            raise ValueError(f"no signal reaches {layer!r}: the layer before it gives 0 for a sample")
+        scales.append(torch.from_numpy(entering).to(x.rows))
+        variance, _ = _one_sample(layer.activation, entering)
+    return scales
+
+
+def _one_sample(activation: Activation, scales: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """``E[sigma^2]`` and ``E[sigma'^2]`` at each scale."""
+
+    def table(s: FloatArray) -> FloatArray:
+        m = moments(activation, s)
+        return np.stack([m.square / s**2, m.slope_square], axis=1)
+
+    square, slope_square = tabulate(table, scales).T
+    return square * scales**2, np.ascontiguousarray(slope_square)
