@@ -23,10 +23,10 @@ TABLE = 1e-13
 """Values interpolated from a converged Chebyshev table, which stops at 4e-15 of the largest coefficient."""
 
 ROOTS = 1e-13
-"""Roots of scalar equations: rounding of the moments times the conditioning of the fixed point (below 10 in the tests)."""
+"""Roots of scalar equations: rounding of the moments times the conditioning of the root, below 10 in the tests."""
 
 INTERPOLATED = 1e-10
-"""Derivative by piecewise Legendre interpolation: rounding of the values times the degree squared over the panel width."""
+"""Derivative by piecewise Legendre interpolation: rounding of the values times the squared degree over the width."""
 
 CENTRAL = 1e-8
 """Central differences, step 1e-5: its square times a third derivative, plus 1e-16 over the step."""

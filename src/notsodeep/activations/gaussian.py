@@ -63,16 +63,17 @@ def expect(
 
 def _expect_batch(activation: Activation, scales: FloatArray, integrands: Any) -> list[FloatArray]:
     x, w = nodes(activation, scales)
-    out = []
-    for values in integrands(x, x * scales[:, None]):
-        terms = w * values
-        total, size = terms.sum(axis=1), np.abs(terms)
-        edge = np.maximum(size[:, 0], size[:, -1])
-        bad = ~np.isfinite(total) | (edge > 1e-15 * size.max(axis=1))
-        if bad.any():
-            raise ConvergenceError(
-                f"the Gaussian moments of {activation!r} at scale {scales[bad][0]:.3g} are not captured within "
-                f"{EXTENT:g} standard deviations: the activation grows too fast there; use a smaller scale"
-            )
-        out.append(total)
-    return out
+    with np.errstate(over="ignore", invalid="ignore"):
+        return [_total(activation, scales, w * values) for values in integrands(x, x * scales[:, None])]
+
+
+def _total(activation: Activation, scales: FloatArray, terms: FloatArray) -> FloatArray:
+    total, size = terms.sum(axis=1), np.abs(terms)
+    edge = np.maximum(size[:, 0], size[:, -1])
+    bad = ~np.isfinite(total) | (edge > 1e-15 * size.max(axis=1))
+    if bad.any():
+        raise ConvergenceError(
+            f"the Gaussian moments of {activation!r} at scale {scales[bad][0]:.3g} are not captured within "
+            f"{EXTENT:g} standard deviations: the activation grows too fast there; use a smaller scale"
+        )
+    return total
