@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,14 +9,12 @@ import torch
 
 from notsodeep.activations.backend import is_tensor
 from notsodeep.checks import samples
-from notsodeep.errors import ScaleWarning
 from notsodeep.kernels.assemble import PairKernel, assemble
 from notsodeep.kernels.explicit import ExplicitKernel
 from notsodeep.kernels.implicit import ImplicitKernel
 from notsodeep.kernels.samples import Samples
+from notsodeep.kernels.scalar import warn_if_off_scale
 from notsodeep.spec import DEQ, Spec, trainable_weights
-
-_SCALE_OFF = 0.05  # relative distance of the mean squared norm from tau0^2 that is warned about
 
 
 def ck(spec: Spec, X: Any, Y: Any = None) -> Any:
@@ -126,7 +123,8 @@ def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tup
     """
     trained = trainable_weights(spec, trainable)
     x = _samples("X", X)
-    _warn_if_off_scale(spec, x)
+    if isinstance(spec, DEQ):
+        warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel=3)
     found = _prepare(spec, x, x, trained).diagonals()
     return _like(X, found.ck), _like(X, found.ntk)
 
@@ -137,7 +135,8 @@ def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str]) -> tuple[Any,
     y = x if Y is None or Y is X else _samples("Y", Y)
     if y.rows.shape[1] != x.rows.shape[1]:
         raise ValueError(f"X and Y must have as many features, got {x.rows.shape[1]} and {y.rows.shape[1]}")
-    _warn_if_off_scale(spec, x)
+    if isinstance(spec, DEQ):
+        warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel=4)
     found = assemble(_prepare(spec, x, y, trained), x, y)
     return _like(X, found.ck), _like(X, found.ntk)
 
@@ -155,16 +154,3 @@ def _samples(name: str, value: Any) -> Samples:
 
 def _like(template: Any, result: torch.Tensor) -> Any:
     return result if is_tensor(template) else result.numpy()
-
-
-def _warn_if_off_scale(spec: Spec, x: Samples) -> None:
-    if not isinstance(spec, DEQ):
-        return
-    mean = float(x.squared_norms.mean())
-    if abs(mean / spec.tau0**2 - 1.0) > _SCALE_OFF:
-        warnings.warn(
-            f"the mean squared norm of X is {mean:.4g} but the model is made for tau0^2 = {spec.tau0**2:.4g}: "
-            f"multiply X by {spec.tau0 / mean**0.5:.6g}, or set tau0={mean**0.5:.6g}",
-            ScaleWarning,
-            stacklevel=4,
-        )

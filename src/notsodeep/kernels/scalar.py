@@ -15,12 +15,13 @@ from notsodeep.activations import Activation, Moments, moments
 from notsodeep.activations.lipschitz import lipschitz
 from notsodeep.activations.tabulate import tabulate
 from notsodeep.checks import FloatArray
-from notsodeep.errors import ConvergenceError, StabilityWarning
+from notsodeep.errors import ConvergenceError, ScaleWarning, StabilityWarning
 from notsodeep.spec import DEQ
 
 _STEPS = np.geomspace(1.0, 8.0, 13)  # variances are searched in such steps ...
 _LARGEST = 1e6  # ... from the input's share up to so many times it
 _NEWTON_STEPS = 60
+_OFF_SCALE = 0.05  # relative distance of the mean squared norm from tau0^2 that is warned about
 _TOLERANCE = 4e-16
 
 
@@ -175,4 +176,15 @@ def _check_stable(deq: DEQ, squared_norms: FloatArray, contraction: FloatArray) 
             f"no stable kernel fixed point for samples of squared norm {squared_norms[i]:.3g} (tau0^2 is "
             f"{deq.tau0**2:.3g}): sigma_a2 E[phi'^2] = {contraction[i]:.4g} >= 1 there; "
             "lower sigma_a2 or rescale the data"
+        )
+
+
+def warn_if_off_scale(deq: DEQ, mean_square: float, stacklevel: int = 3) -> None:
+    """Warn with :class:`~notsodeep.errors.ScaleWarning` when samples are far from the norm the model is made for."""
+    if abs(mean_square / deq.tau0**2 - 1.0) > _OFF_SCALE:
+        warnings.warn(
+            f"the mean squared norm of the samples is {mean_square:.4g} but the model is made for tau0^2 = "
+            f"{deq.tau0**2:.4g}: multiply them by {deq.tau0 / mean_square**0.5:.6g}, or set tau0={mean_square**0.5:.6g}",
+            ScaleWarning,
+            stacklevel=stacklevel,
         )
