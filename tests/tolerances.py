@@ -44,6 +44,7 @@ def close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, wha
     ``scale`` is what errors are relative to: by default the largest ``|desired|``; pass an array (of the shape of
     ``desired``) for a bound on each entry, or 1.0 for an absolute one.
     """
+    __tracebackhide__ = True
     actual, desired = _array(actual), _array(desired)
     if actual.shape != desired.shape:
         raise AssertionError(f"{what or 'shapes'}: got {actual.shape}, want {desired.shape}")

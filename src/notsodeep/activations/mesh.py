@@ -71,7 +71,7 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
 def panel_series(
     fn: Callable[[Any], Any], left: FloatArray, right: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return, for each panel, the Legendre coefficients of ``fn`` (DEGREE + 1 of them), its largest value and its noise.
+    """Return, for each panel, DEGREE + 1 Legendre coefficients of ``fn``, its largest value and its noise.
 
     The noise is what the rounding of the argument makes of the steepest slope: 1e-13 for ``sin(2 x)`` at ``x = 400``.
     """
