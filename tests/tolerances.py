@@ -34,8 +34,8 @@ CENTRAL = 1e-8
 SAMPLED = 2e-4
 """A maximum looked up on a grid instead of solved for."""
 
-DIGITS = 1e-16
-"""Reference values written with 17 digits."""
+SERIES = 1e-10
+"""A truncated Mehler series, or a plain Gauss-Hermite grid, of a smooth function."""
 
 
 def close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:

@@ -1,0 +1,53 @@
+"""Evaluation at many scales from few: equal to the direct one, whether or not the table converges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from notsodeep.activations.tabulate import tabulate
+from tests.tolerances import TABLE, close
+
+
+class Counted:
+    def __init__(self, f):
+        self.f, self.calls = f, 0
+
+    def __call__(self, scales):
+        self.calls += scales.size
+        return self.f(scales)
+
+
+def smooth(s):
+    return np.stack([np.log(s), np.tanh(s), s**2], axis=1)
+
+
+def bent(s):
+    return np.abs(s - 0.77)[:, None]
+
+
+SCALES = np.random.default_rng(1).uniform(0.4, 2.0, 3000)
+
+
+def test_smooth_functions_are_interpolated():
+    f = Counted(smooth)
+    close(tabulate(f, SCALES), smooth(SCALES), TABLE)
+    assert f.calls <= 24 + 48 + 96
+
+
+def test_others_are_evaluated_at_every_distinct_scale():
+    f = Counted(bent)
+    close(tabulate(f, np.repeat(SCALES, 2)), bent(np.repeat(SCALES, 2)), 0.0)
+    assert f.calls <= SCALES.size + 24 + 48 + 96 + 192
+
+
+@pytest.mark.parametrize("scales", [np.array([0.3]), np.array([1.0, 0.5, 1.0]), np.full(500, 0.7)])
+def test_few_or_equal_scales_are_exact(scales):
+    f = Counted(smooth)
+    close(tabulate(f, scales), smooth(scales), 0.0)
+    assert f.calls == np.unique(scales).size
+
+
+def test_order_and_ends_are_kept():
+    scales = np.sort(SCALES)[::-1].copy()
+    close(tabulate(smooth, scales)[[0, -1]], smooth(scales[[0, -1]]), TABLE)
