@@ -1,0 +1,211 @@
+"""Specs: every argument is checked, equal specs are equal, and what is written down comes back."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import FrozenInstanceError, fields, replace
+
+import numpy as np
+import pytest
+
+import notsodeep as nsd
+from notsodeep.spec import from_dict, to_dict, trainable_weights, weight_names
+
+TWO = nsd.MLP((nsd.Layer("tanh", 0.5, 2.0), nsd.Layer("relu")))
+
+
+def test_defaults():
+    deq = nsd.DEQ()
+    assert deq == nsd.DEQ("relu", 0.2, 0.8, 1.0, True)
+    assert deq.activation is nsd.activation("relu")
+    assert nsd.Layer() == nsd.Layer(nsd.activation("relu"), 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"activation": "swoosh"}, "unknown activation 'swoosh'"),
+        ({"activation": np.tanh}, "activation must be a name or an Activation"),
+        ({"sigma_a2": -0.1}, "sigma_a2 must be a finite number >= 0, got -0.1"),
+        ({"sigma_a2": math.nan}, "sigma_a2 must be a finite number >= 0, got nan"),
+        ({"sigma_a2": math.inf}, "sigma_a2 must be a finite number >= 0, got inf"),
+        ({"sigma_a2": "much"}, "sigma_a2 must be a number, got 'much'"),
+        ({"sigma_a2": None}, "sigma_a2 must be a number, got None"),
+        ({"sigma_b2": 0.0}, "sigma_b2 must be a finite number > 0, got 0.0"),
+        ({"sigma_b2": -1.0}, "sigma_b2 must be a finite number > 0"),
+        ({"tau0": 0.0}, "tau0 must be a finite number > 0, got 0.0"),
+        ({"tau0": [1.0, 2.0]}, "tau0 must be a number, got [1.0, 2.0]"),
+        ({"center": 1}, "center must be True or False, got 1"),
+        ({"center": None}, "center must be True or False, got None"),
+    ],
+)
+def test_illegal_deq(arguments, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is compared below, as plain text
+        nsd.DEQ(**arguments)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"activation": 3}, "activation must be a name or an Activation, got 3"),
+        ({"weight_var": 0.0}, "weight_var must be a finite number > 0, got 0.0"),
+        ({"weight_var": math.nan}, "weight_var must be a finite number > 0"),
+        ({"learning_rate": -1e-9}, "learning_rate must be a finite number >= 0"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
+    ],
+)
+def test_illegal_layer(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        nsd.Layer(**arguments)
+
+
+@pytest.mark.parametrize("layers", [(), [], "relu", None, 3, ("relu",), (nsd.Layer(), "relu"), (nsd.DEQ(),)])
+def test_illegal_mlp(layers):
+    with pytest.raises(ValueError, match="layers must be"):
+        nsd.MLP(layers)
+
+
+def test_layers_may_come_in_any_sequence_or_alone():
+    layer = nsd.Layer("tanh")
+    assert nsd.MLP(layer) == nsd.MLP([layer]) == nsd.MLP(iter((layer,))) == nsd.MLP((layer,))
+    assert nsd.MLP((layer, layer)).depth == 2
+
+
+def test_numbers_are_floats_whatever_they_were():
+    deq = nsd.DEQ(sigma_a2=np.float32(0.5), sigma_b2=1, tau0=np.int64(2))
+    assert (deq.sigma_a2, deq.sigma_b2, deq.tau0) == (0.5, 1.0, 2.0)
+    assert {type(v) for v in (deq.sigma_a2, deq.sigma_b2, deq.tau0)} == {float}
+
+
+@pytest.mark.parametrize("spec", [nsd.DEQ("elu"), nsd.Layer("elu"), TWO])
+def test_specs_are_frozen(spec):
+    for field in fields(spec):
+        with pytest.raises(FrozenInstanceError):
+            setattr(spec, field.name, getattr(spec, field.name))
+
+
+def test_equal_specs_are_equal_and_serve_as_keys():
+    table = {nsd.DEQ("leaky_relu:slope=0.1"): 1, TWO: 2}
+    assert table[nsd.DEQ(nsd.activation("leaky_relu", slope=0.1), 0.2, 0.8)] == 1
+    assert table[nsd.MLP([nsd.Layer("tanh", 0.5, 2.0), nsd.Layer()])] == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"activation": "tanh"}, {"sigma_a2": 0.3}, {"sigma_b2": 0.7}, {"tau0": 2.0}, {"center": False}]
+)
+def test_a_deq_differs_in_every_field(change):
+    assert replace(nsd.DEQ(), **change) != nsd.DEQ()
+
+
+@pytest.mark.parametrize("change", [{"activation": "tanh"}, {"weight_var": 0.3}, {"learning_rate": 0.0}])
+def test_a_layer_differs_in_every_field(change):
+    assert replace(nsd.Layer(), **change) != nsd.Layer()
+
+
+def test_repr_builds_the_same_when_the_activation_is_named():
+    assert repr(nsd.DEQ("tanh")) == "DEQ(activation=tanh(), sigma_a2=0.2, sigma_b2=0.8, tau0=1.0, center=True)"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        nsd.DEQ("tanh", 0.1, 0.3, 1.7, False),
+        nsd.DEQ(nsd.activation("elu", alpha=0.3).shifted(-0.123456789012345), 1 / 3),
+        TWO,
+        nsd.MLP(nsd.Layer(nsd.activation("hermite", coefficients=(0.1, 0.2), scale=3.0).shifted(0.1), 1e-3, 0.0)),
+        nsd.MLP(nsd.Layer(nsd.activation("two_slope", a=1.3, b=-0.4, tau=0.9))),
+    ],
+)
+def test_what_is_written_comes_back(spec):
+    written = json.dumps(to_dict(spec))
+    assert from_dict(json.loads(written)) == spec
+    assert json.dumps(to_dict(from_dict(json.loads(written)))) == written
+
+
+def test_the_written_form_is_plain_and_complete():
+    assert to_dict(nsd.DEQ("leaky_relu")) == {
+        "kind": "DEQ",
+        "activation": {"name": "leaky_relu", "params": {"slope": 0.01}, "offset": 0.0},
+        "sigma_a2": 0.2,
+        "sigma_b2": 0.8,
+        "tau0": 1.0,
+        "center": True,
+    }
+    assert [layer["weight_var"] for layer in to_dict(TWO)["layers"]] == [0.5, 1.0]
+
+
+def test_from_dict_leaves_its_argument_alone():
+    given = to_dict(TWO)
+    before = json.dumps(given)
+    from_dict(given)
+    assert json.dumps(given) == before
+
+
+RELU = {"name": "relu", "params": {}, "offset": 0.0}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        None,
+        [],
+        "DEQ",
+        {"kind": "CNN"},
+        {"kind": "DEQ"},
+        {"kind": "DEQ", "activation": "relu"},
+        {"kind": "DEQ", "activation": {"name": "relu"}},
+        {"kind": "DEQ", "activation": RELU | {"name": "swoosh"}},
+        {"kind": "DEQ", "activation": RELU, "sigma_c2": 1.0},
+        {"kind": "DEQ", "activation": RELU, "sigma_a2": -1.0},
+        {"kind": "MLP"},
+        {"kind": "MLP", "layers": []},
+        {"kind": "MLP", "layers": 3},
+        {"kind": "MLP", "layers": [{"weight_var": 1.0}]},
+        {"kind": "MLP", "layers": [{"activation": RELU, "bias": 1.0}]},
+    ],
+)
+def test_what_is_no_spec_is_refused(data):
+    with pytest.raises(ValueError, match=r"\S"):
+        from_dict(data)
+
+
+def test_what_is_no_spec_is_not_written():
+    for thing in (None, "relu", nsd.Layer(), nsd.activation("relu")):
+        with pytest.raises(ValueError, match="spec must be a DEQ or an MLP"):
+            to_dict(thing)
+
+
+def test_names_of_the_weights():
+    assert weight_names(nsd.DEQ()) == ("recurrent", "input", "readout")
+    assert weight_names(TWO) == ("layer1", "layer2", "readout")
+
+
+def test_trainable_weights():
+    assert trainable_weights(nsd.DEQ(), "all") == {"recurrent", "input", "readout"}
+    assert trainable_weights(nsd.DEQ(), "readout") == {"readout"}
+    assert trainable_weights(nsd.DEQ(), ["readout", "recurrent", "readout"]) == {"recurrent", "readout"}
+    assert trainable_weights(TWO, iter(("layer2",))) == {"layer2"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "trainable", "message"),
+    [
+        (nsd.DEQ(), (), "one or more of ('recurrent', 'input', 'readout'), got none"),
+        (nsd.DEQ(), "layer1", "got 'layer1'"),
+        (nsd.DEQ(), "", "got ''"),
+        (nsd.DEQ(), ("readout", "A"), "got 'A'"),
+        (nsd.DEQ(), None, "trainable must be 'all' or names among"),
+        (nsd.DEQ(), 3, "got 3"),
+        (nsd.DEQ(), (1,), "got 1"),
+        (TWO, "recurrent", "one or more of ('layer1', 'layer2', 'readout'), got 'recurrent'"),
+        (TWO, ("layer3",), "got 'layer3'"),
+        ("relu", "all", "spec must be a DEQ or an MLP, got 'relu'"),
+    ],
+)
+def test_illegal_trainable_weights(spec, trainable, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is compared below, as plain text
+        trainable_weights(spec, trainable)
+    assert message in str(caught.value)
