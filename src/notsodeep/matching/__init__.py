@@ -1,0 +1,5 @@
+"""Design of shallow networks with the kernels of a DEQ."""
+
+from notsodeep.matching.match import FAMILIES, Match, match
+
+__all__ = ["FAMILIES", "Match", "match"]
