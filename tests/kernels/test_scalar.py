@@ -22,9 +22,8 @@ DENSITY = np.exp(-0.5 * GRID**2) / math.sqrt(2 * math.pi) / 128
 
 
 def deq_of(record):
-    name, _, slope = record["activation"].partition("_0.01")
-    phi = nsd.activation("leaky_relu", slope=0.01) if name == "leaky_relu" else nsd.activation(record["activation"])
-    return nsd.DEQ(phi, *(float(record[key]) for key in ("sigma_a2", "sigma_b2", "tau0")))
+    name = record["activation"].replace("leaky_relu_0.01", "leaky_relu:slope=0.01")
+    return nsd.DEQ(name, *(float(record[key]) for key in ("sigma_a2", "sigma_b2", "tau0")))
 
 
 @pytest.mark.parametrize("record", REFERENCE, ids=lambda r: f"{r['activation']}-{r['sigma_a2']}")
@@ -118,7 +117,7 @@ def test_sample_variances_are_those_of_bisection(name, count):
 
 @pytest.mark.parametrize("count", [7, 300])
 def test_sample_variances_of_relu_are_roots_of_a_quadratic(count):
-    """With shift b, ``q = sigma_a2 (q / 2 - 2 b sqrt(q / 2 pi) + b^2) + sigma_b2 |x|^2`` is quadratic in ``sqrt(q)``."""
+    """``q = sigma_a2 (q / 2 - 2 b sqrt(q / 2 pi) + b^2) + sigma_b2 |x|^2``, b the shift, is quadratic in sqrt(q)."""
     deq = nsd.DEQ("relu", sigma_a2=0.7, sigma_b2=0.4, tau0=1.2)
     b, norms = rest_point(deq).shift, np.geomspace(1e-2, 30.0, count)
     half, rest = 0.7 * b / math.sqrt(2 * math.pi), 0.7 * b**2 + 0.4 * norms
@@ -150,7 +149,7 @@ def test_models_without_a_stable_fixed_point(arguments, message):
 
 def test_samples_without_a_stable_fixed_point_are_named():
     deq = nsd.DEQ("tanh", sigma_a2=3.0, sigma_b2=0.8)
-    with pytest.warns(StabilityWarning), pytest.raises(ValueError, match="samples of squared norm 0.01 "):
+    with pytest.warns(StabilityWarning), pytest.raises(ValueError, match=r"samples of squared norm 0\.01 "):
         sample_variances(deq, np.array([1.0, 0.01]))
 
 
