@@ -26,6 +26,7 @@ def equivalent(
     kernel: str = "ck",
     order: str = "paper",
     trainable: str | Iterable[str] = "all",
+    tau0: float | None = None,
 ) -> EquivalentOperator:
     """Return the high-dimensional equivalent of a kernel matrix on data from a mixture.
 
@@ -39,7 +40,7 @@ def equivalent(
     Parameters
     ----------
     spec : DEQ or MLP
-        The model, centred. An MLP is taken at the scale ``stats.tau0``.
+        The model, centred.
     X : array or tensor (n, p)
         The samples that ``stats`` belongs to.
     stats : Statistics
@@ -50,6 +51,8 @@ def equivalent(
         Which expansion: the one of arXiv:2402.02697, with ``T_ab = tr(C_a C_b) / p`` a matrix trace.
     trainable : "all" or names
         Trained weights, for the NTK.
+    tau0 : float
+        For an MLP (a DEQ has its own): the scale at which its layers are centred; ``stats.tau0`` by default.
 
     Returns
     -------
@@ -82,13 +85,13 @@ def equivalent(
     if checked.shape != (stats.n, stats.p):
         raise ValueError(f"stats belongs to samples of shape ({stats.n}, {stats.p}), X has {checked.shape}")
     if isinstance(spec, DEQ):
-        warn_if_off_scale(spec, stats.tau0**2)
-        tau0, numbers = spec.tau0, coefficients(spec, kernel, trainable=trainable).numbers
+        warn_if_off_scale(spec, float(np.vdot(checked, checked)) / len(checked))
+        scale = spec.tau0
     else:
-        tau0, numbers = stats.tau0, coefficients(spec, kernel, trainable=trainable, tau0=stats.tau0).numbers
-    linear, norms, products, diagonal = numbers
+        scale = tau0 = stats.tau0 if tau0 is None else tau0
+    linear, norms, products, diagonal = coefficients(spec, kernel, trainable=trainable, tau0=tau0).numbers
     V = np.column_stack([stats.J / math.sqrt(stats.p), stats.psi])
-    return EquivalentOperator(X, linear, V, _core(stats, norms, products), diagonal - tau0**2 * linear)
+    return EquivalentOperator(X, linear, V, _core(stats, norms, products), diagonal - scale**2 * linear)
 
 
 def _core(stats: Statistics, norms: float, products: float) -> np.ndarray[Any, Any]:

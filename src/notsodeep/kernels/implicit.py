@@ -52,6 +52,7 @@ class _Pairs(NamedTuple):
     bound: torch.Tensor
     covariance: torch.Tensor
     last_step: torch.Tensor
+    copies: torch.Tensor
 
     def only(self, mask: torch.Tensor) -> _Pairs:
         return _Pairs(*(part.expand(mask.shape)[mask] for part in self))
@@ -104,13 +105,16 @@ class ImplicitKernel:
         cosine = correlation(gram, left.norms[i] * right.norms[j])
         copies = (cosine.abs() == 1.0) & torch.isclose(left.norms[i], right.norms[j], rtol=1e-15, atol=0.0)
         covariance = torch.where(copies, cosine * bound, covariance)
-        return _Pairs(i, j, source, bound, covariance, torch.full_like(bound, torch.inf))
+        return _Pairs(i, j, source, bound, covariance, torch.full_like(bound, torch.inf), copies)
 
     def _step(self, pairs: _Pairs, value: torch.Tensor, slope: torch.Tensor) -> tuple[_Pairs, torch.Tensor]:
         """Take a Newton step; the mask tells which pairs were not at rest before it."""
         step = (pairs.source + self._deq.sigma_a2 * value - pairs.covariance) / (1.0 - self._deq.sigma_a2 * slope)
         size = step.abs() / pairs.bound
-        stuck = (size <= _ROUNDING) & (size >= 0.5 * pairs.last_step)
+        # A copy that rounding alone would move stays: E[phi' phi'] of a kinked phi feels the square root of the step.
+        copies = pairs.copies & (pairs.covariance.abs() == pairs.bound)
+        stuck = (size <= _ROUNDING) & (copies | (size >= 0.5 * pairs.last_step))
+        step = step.masked_fill(copies & stuck, 0.0)
         covariance = torch.clamp(pairs.covariance + step, -pairs.bound, pairs.bound)
         return pairs._replace(covariance=covariance, last_step=size), ~(stuck | (size <= _TOLERANCE))
 

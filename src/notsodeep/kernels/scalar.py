@@ -158,7 +158,7 @@ def _newton(deq: DEQ, rest: RestPoint, squared_norms: FloatArray) -> FloatArray:
         slope = np.minimum(0.5 * deq.sigma_a2 * m.square_curvature, 0.999)
         step = defect / (1.0 - slope)
         q = np.maximum(q + step, inputs)
-        if (np.abs(step) <= 8 * _TOLERANCE * q).all():
+        if (np.abs(defect) <= 8 * _TOLERANCE * q).all():
             _check_stable(deq, squared_norms, deq.sigma_a2 * m.slope_square)
             return q
     worst = int(np.argmax(np.abs(step) / q))

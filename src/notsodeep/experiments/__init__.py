@@ -1,0 +1,1 @@
+"""Experiments: a configuration in, numbers out; pictures are drawn from the numbers elsewhere."""

@@ -1,0 +1,65 @@
+"""Training and test samples of an experiment, with the statistics of the training samples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
+from notsodeep.data.storage import StrPath
+from notsodeep.errors import DataError
+
+MIXTURE = "gmm"
+ASPECT = 0.8
+"""Samples per dimension of the mixture, as in arXiv:2402.02697"""
+
+
+class LabelledSamples(NamedTuple):
+    """Scaled data: the mean squared norm of the training samples is 1 (of the mixture: in expectation)."""
+
+    train: Dataset
+    test: Dataset
+    statistics: Statistics
+
+
+def load_samples(
+    name: StrPath,
+    classes: tuple[object, ...] | None = None,
+    n: int | None = None,
+    n_test: int | None = None,
+    seed: int = 0,
+    scale: str = "mean",
+    data_dir: StrPath | None = None,
+) -> LabelledSamples:
+    """Return samples of a data set, or of the paper's Gaussian mixture for the name ``"gmm"``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`notsodeep.load_dataset`; also when no test samples are left, or the mixture is asked
+        for classes or a scaling that it does not have.
+    """
+    if name == MIXTURE:
+        if classes is not None or scale != "mean":
+            raise ValueError("the data set 'gmm' has two classes and its own scale; leave classes and scale out")
+        return _mixture(800 if n is None else n, n_test, seed)
+    train = load_dataset(name, classes, n, seed, data_dir, scale, n_test)
+    if train.test is None:
+        raise DataError(f"{train.name}: no test samples are left; lower n (now {train.n})")
+    return LabelledSamples(train, train.test, Statistics.from_data(train.X, train.y))
+
+
+def _mixture(n: int, n_test: int | None, seed: int) -> LabelledSamples:
+    mixture = unit_mixture(round(n / ASPECT))
+    train = mixture.sample(n, seed=np.random.default_rng([seed, 0]))
+    test = mixture.sample(n_test or n, seed=np.random.default_rng([seed, 1]))
+    return LabelledSamples(train, test, Statistics.from_mixture(mixture, train.X, train.y))
+
+
+def unit_mixture(p: int) -> GaussianMixture:
+    """Return the paper's mixture, scaled so that the expected squared norm of a sample is 1."""
+    raw = GaussianMixture.paper(p)
+    norms = [(raw.trace(a) + float(raw.means[a] @ raw.means[a])) / p for a in range(raw.n_classes)]
+    square = float(raw.weights @ np.array(norms))
+    return GaussianMixture(raw.means / square**0.5, raw.covariances / square, raw.weights)

@@ -1,0 +1,180 @@
+"""The main job: from a DEQ and data to its shallow twin, with the evidence that they are the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.kernel_ridge import KernelRidge
+
+from notsodeep.checks import FloatArray, integer
+from notsodeep.equivalents import equivalent
+from notsodeep.experiments.samples import LabelledSamples
+from notsodeep.kernels import api
+from notsodeep.kernels.distance import Distance, relative_distance
+from notsodeep.matching import Match, match
+from notsodeep.matching.fidelity import kernel_pair
+from notsodeep.networks import DEQNetwork, ExplicitNetwork
+from notsodeep.spec import DEQ
+
+RIDGE = 1e-3
+"""Ridge of all regressions, relative to the mean diagonal of the training kernel."""
+_REPEATS = 3
+
+
+@dataclass(frozen=True)
+class TwinConfig:
+    """What to match and how to look at it; the data are given apart."""
+
+    deq: DEQ
+    kernel: str = "ck"
+    trainable: Any = "all"
+    family: str = "auto"
+    width: int = 1024
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Cost of one forward pass of the hidden layers on the test samples."""
+
+    seconds: float
+    """Median of three"""
+    products: int
+    """Matrix products with a square or input weight matrix"""
+
+
+@dataclass(frozen=True)
+class TwinResult:
+    """Everything that the table, the picture and the files of the main job are made of."""
+
+    config: TwinConfig
+    match: Match
+    samples: LabelledSamples
+    eigenvalues: dict[str, FloatArray] = field(repr=False)
+    """Of the training kernels ``deq``, ``equivalent`` and ``network``, ascending"""
+    kernels: tuple[FloatArray, FloatArray] = field(repr=False)
+    """Exact training kernels of the DEQ and of the network"""
+    distance: Distance
+    """Network to DEQ"""
+    equivalent_distance: Distance
+    """Random-matrix equivalent to DEQ"""
+    kernel_accuracy: dict[str, float]
+    """Test accuracy of kernel ridge regression with the exact kernel of ``deq`` and ``network``"""
+    finite_accuracy: dict[str, float]
+    """Test accuracy of the finite networks, readout fitted by ridge regression"""
+    forward: dict[str, Forward]
+    network: ExplicitNetwork = field(repr=False)
+    """The finite shallow network, its readout fitted: column c of its output belongs to class c"""
+
+
+def run_twin(
+    config: TwinConfig, samples: LabelledSamples, progress: Callable[[str], None] = lambda stage: None
+) -> TwinResult:
+    """Match, compare the exact kernels on the data, and build the finite networks.
+
+    ``progress`` is told each stage (:data:`STAGES`) before it starts.
+
+    Raises
+    ------
+    ValueError
+        When an argument is illegal or the DEQ has no stable fixed point.
+    ConvergenceError
+        When the match or a kernel did not settle.
+    """
+    integer("width", config.width, low=1)
+    progress(STAGES[0])
+    found = match(config.deq, config.kernel, config.family, trainable=config.trainable)
+    progress(STAGES[1])
+    X = samples.train.X
+    pair = kernel_pair(found, X)
+    progress(STAGES[2])
+    stand_in = equivalent(config.deq, X, samples.statistics, config.kernel, trainable=config.trainable).dense()
+    matrices = {"deq": pair[0], "equivalent": stand_in, "network": pair[1]}
+    progress(STAGES[3])
+    eigenvalues = {name: np.linalg.eigvalsh(matrix) for name, matrix in matrices.items()}
+    progress(STAGES[4])
+    across = dict(zip(("deq", "network"), kernel_pair(found, samples.test.X, X), strict=True))
+    by_kernel = {name: _kernel_accuracy(matrices[name], across[name], samples) for name in across}
+    progress(STAGES[5])
+    finite_accuracy, forward, network = _finite(config, found, samples)
+    return TwinResult(
+        config=config,
+        match=found,
+        samples=samples,
+        eigenvalues=eigenvalues,
+        kernels=pair,
+        distance=relative_distance(*pair),
+        equivalent_distance=relative_distance(pair[0], stand_in),
+        kernel_accuracy=by_kernel,
+        finite_accuracy=finite_accuracy,
+        forward=forward,
+        network=network,
+    )
+
+
+STAGES = (
+    "solving the equations",
+    "exact kernels",
+    "random-matrix equivalent",
+    "eigenvalues",
+    "kernel ridge regression",
+    "finite networks",
+)
+"""What :func:`run_twin` does, in order."""
+
+
+def _targets(samples: LabelledSamples) -> FloatArray:
+    """One column a class, 1 in the column of the sample's class, centred."""
+    one_hot = samples.train.y[:, None] == np.array(samples.train.classes)[None, :]
+    return one_hot.astype(np.float64) - 1.0 / len(samples.train.classes)
+
+
+def _accuracy(scores: FloatArray, samples: LabelledSamples) -> float:
+    predicted = np.array(samples.train.classes)[scores.argmax(axis=1)]
+    return float((predicted == samples.test.y).mean())
+
+
+def _kernel_accuracy(inside: FloatArray, across: FloatArray, samples: LabelledSamples) -> float:
+    model = KernelRidge(alpha=RIDGE * float(inside.diagonal().mean()), kernel="precomputed")
+    return _accuracy(model.fit(inside, _targets(samples)).predict(across), samples)
+
+
+def _finite(
+    config: TwinConfig, found: Match, samples: LabelledSamples
+) -> tuple[dict[str, float], dict[str, Forward], ExplicitNetwork]:
+    """Finite networks of equal width in float32, the precision that networks run in."""
+    sizes = {"in_features": samples.train.p, "width": config.width, "out_features": len(samples.train.classes)}
+    deq = DEQNetwork(config.deq, **sizes, seed=config.seed, dtype=torch.float32)
+    network = ExplicitNetwork(found.spec, **sizes, seed=config.seed, dtype=torch.float32)
+    train, test = (torch.from_numpy(part.X).float() for part in (samples.train, samples.test))
+    accuracies, forward = {}, {}
+    with torch.no_grad():
+        for name, net in (("deq", deq), ("network", network)):
+            _fit_readout(net, train, _targets(samples))
+            accuracies[name] = _accuracy(net(test).numpy(), samples)
+            products = 1 + deq.solve(test)[1].iterations if name == "deq" else found.spec.depth
+            forward[name] = Forward(_seconds(lambda net=net: net.features(test)), products)
+    return accuracies, forward, network
+
+
+def _fit_readout(net: Any, X: torch.Tensor, targets: FloatArray) -> None:
+    """Ridge regression of the targets on the features, through their n x n kernel."""
+    features = net.features(X).double()
+    kernel = features @ features.T
+    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
+    weights = torch.linalg.solve(kernel, torch.from_numpy(targets)).T @ features
+    net.readout.weight.copy_(weights)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
