@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from notsodeep.cli.console import print_table
+
 if TYPE_CHECKING:
     from notsodeep.data import Entry, FileRecord
     from notsodeep.data.fetching import Progress
@@ -44,7 +46,7 @@ def list_(data_dir: DataDir = None, as_json: Json = False) -> None:
         return
     head = ("name", "n", "n test", "p", "classes", "found", "licence")
     keys = ("name", "n", "n_test", "p", "classes", "found", "licence")
-    _table(head, [[_cell(row[key]) for key in keys] for row in rows])
+    print_table(head, [[_cell(row[key]) for key in keys] for row in rows])
 
 
 @group.command()
@@ -112,7 +114,7 @@ def _report(checked: Mapping[str, Sequence[FileRecord]], as_json: bool) -> None:
         typer.echo(json.dumps(rows, indent=2, default=str))
         return
     if rows:
-        _table(("name", "status", "path"), [[_cell(row[key]) for key in ("name", "status", "path")] for row in rows])
+        print_table(("name", "status", "path"), [[_cell(row[key]) for key in ("name", "status", "path")] for row in rows])
     for name, records in checked.items():
         if not records:
             typer.echo(f"{name} comes with scikit-learn: it has no files of its own")
@@ -120,17 +122,6 @@ def _report(checked: Mapping[str, Sequence[FileRecord]], as_json: bool) -> None:
 
 def _cell(value: object) -> str:
     return "missing" if value is None else str(value)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*head, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
 
 
 @contextmanager

@@ -6,13 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
+from notsodeep.checks import integer
+from notsodeep.data import Dataset, GaussianMixture, Statistics, entries, load_dataset
 from notsodeep.data.storage import StrPath
 from notsodeep.errors import DataError
 
 MIXTURE = "gmm"
 ASPECT = 0.8
 """Samples per dimension of the mixture, as in arXiv:2402.02697"""
+MOST = 1200
+"""Training samples taken when no number is given, if there are as many"""
+MOST_TEST = 1000
+"""Test samples taken when no number is given, if there are as many"""
 
 
 class LabelledSamples(NamedTuple):
@@ -34,6 +39,9 @@ def load_samples(
 ) -> LabelledSamples:
     """Return samples of a data set, or of the paper's Gaussian mixture for the name ``"gmm"``.
 
+    Parameters are those of :func:`notsodeep.load_dataset`; without ``n`` at most :data:`MOST` training
+    samples are taken, without ``n_test`` at most :data:`MOST_TEST` test samples.
+
     Raises
     ------
     ValueError
@@ -44,14 +52,26 @@ def load_samples(
         if classes is not None or scale != "mean":
             raise ValueError("the data set 'gmm' has two classes and its own scale; leave classes and scale out")
         return _mixture(800 if n is None else n, n_test, seed)
+    n_test = MOST_TEST if n_test is None else n_test
+    if n is None:
+        n = _usual_size(name, classes, seed, data_dir, scale)
     train = load_dataset(name, classes, n, seed, data_dir, scale, n_test)
     if train.test is None:
         raise DataError(f"{train.name}: no test samples are left; lower n (now {train.n})")
     return LabelledSamples(train, train.test, Statistics.from_data(train.X, train.y))
 
 
+def _usual_size(
+    name: StrPath, classes: tuple[object, ...] | None, seed: int, data_dir: StrPath | None, scale: str
+) -> int | None:
+    """:data:`MOST`, or None (four fifths, or all of a training part) where there are fewer."""
+    if classes is None and any(name == entry.name and entry.n > 2 * MOST for entry in entries()):
+        return MOST
+    return MOST if load_dataset(name, classes, None, seed, data_dir, scale).n > MOST else None
+
+
 def _mixture(n: int, n_test: int | None, seed: int) -> LabelledSamples:
-    mixture = unit_mixture(round(n / ASPECT))
+    mixture = unit_mixture(round(integer("n", n, low=8) / ASPECT))
     train = mixture.sample(n, seed=np.random.default_rng([seed, 0]))
     test = mixture.sample(n_test or n, seed=np.random.default_rng([seed, 1]))
     return LabelledSamples(train, test, Statistics.from_mixture(mixture, train.X, train.y))

@@ -1,0 +1,38 @@
+"""What the verbs share: tables on the terminal and in a pipe, and a line that tells how far the work is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Print a table as wide as the terminal, or, in a pipe, as wide as its content."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, title=title, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
+
+
+@contextmanager
+def stage_bar(total: int) -> Iterator[Callable[[str], None]]:
+    """Yield a function that is told each stage before it starts: a bar on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda stage: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, completed=-1)
+
+        def show(stage: str) -> None:
+            bar.update(task, description=stage, advance=1)
+
+        yield show

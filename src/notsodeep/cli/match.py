@@ -1,0 +1,101 @@
+"""``notsodeep match``: the shallow network with the kernel of a DEQ, checked on data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from notsodeep.cli.console import print_table, stage_bar
+
+if TYPE_CHECKING:
+    from notsodeep.experiments.twin import TwinResult
+
+OUT = Path("notsodeep-match")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command("match")(match)
+
+
+def match(
+    activation: Annotated[
+        str, typer.Option(help="Activation of the DEQ, with parameters as in leaky_relu:slope=0.1.")
+    ] = "relu",
+    sigma_a2: Annotated[float, typer.Option(help="Variance of the recurrent weights.")] = 0.2,
+    sigma_b2: Annotated[float, typer.Option(help="Variance of the input weights.")] = 0.8,
+    data: Annotated[
+        str, typer.Option(help="digits, gmm, mnist, fashion_mnist, cifar10_features, or a .npz, .npy or .csv file.")
+    ] = "digits",
+    classes: Annotated[str | None, typer.Option(help="Keep these classes, as in 6,8.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Training samples; 1200 if there are as many.")] = None,
+    scale: Annotated[str, typer.Option(help="mean: mean squared norm 1; sample: every norm 1.")] = "mean",
+    kernel: Annotated[str, typer.Option(help="Kernel to match: ck or ntk.")] = "ck",
+    trainable: Annotated[
+        str, typer.Option(help="Weights that the DEQ's NTK trains: all, or names as in recurrent,readout.")
+    ] = "all",
+    family: Annotated[str, typer.Option(help="Family of the network: auto, hard_tanh or leaky_relu.")] = "auto",
+    width: Annotated[int, typer.Option(help="Width of the finite networks.")] = 1024,
+    seed: Annotated[int, typer.Option(help="Seed of the samples and of the weights.")] = 0,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Data folder. Else the variable NOTSODEEP_DATA, else the user's cache folder.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results; files of an earlier run are replaced.")] = OUT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print match.json instead of tables.")] = False,
+) -> None:
+    """Find the shallow explicit network with the kernel of a deep equilibrium model, and check it on data.
+
+    Prints the coefficients of both, how far their exact kernels are apart on the data, the accuracies and the cost
+    of both. Writes match.json, net.safetensors (for notsodeep.load), report.html and report.png.
+
+    Example: notsodeep match --activation tanh --data mnist --classes 6,8 --n 2000
+    """
+    from notsodeep.experiments.samples import load_samples
+    from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin
+    from notsodeep.matching import match as solve
+    from notsodeep.report import check_folder, twin_document, write_twin
+    from notsodeep.spec import DEQ
+
+    config = TwinConfig(
+        deq=DEQ(activation, sigma_a2, sigma_b2),
+        kernel=kernel,
+        trainable="all" if trainable == "all" else tuple(trainable.split(",")),
+        family=family,
+        width=width,
+        seed=seed,
+    )
+    solve(config.deq, kernel, family, trainable=config.trainable)  # what is wrong with the model shows before any work
+    check_folder(out)
+    with stage_bar(len(STAGES) + 2) as progress:
+        progress("loading data")
+        samples = load_samples(data, _labels(classes), n, seed=seed, scale=scale, data_dir=data_dir)
+        result = run_twin(config, samples, progress)
+        progress("writing the report")
+        paths = write_twin(result, out)
+    if as_json:
+        typer.echo(json.dumps(twin_document(result), indent=2))
+        return
+    _show(result)
+    for name, path in paths.items():
+        typer.echo(f"{name:<18} {path}")
+
+
+def _show(result: TwinResult) -> None:
+    from notsodeep.report import twin_tables
+
+    for table in twin_tables(result):
+        print_table(table.header, [(label, *cells) for label, cells in table.rows], table.title)
+        for note in table.notes:
+            typer.echo(note)
+        typer.echo("")
+
+
+def _labels(text: str | None) -> tuple[Any, ...] | None:
+    """Labels separated by commas; those that read as integers are integers."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(int(part) if part.lstrip("-").isdigit() else part for part in parts)
