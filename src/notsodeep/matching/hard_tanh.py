@@ -17,6 +17,7 @@ from notsodeep.spec import MLP, Layer
 DEPTH = 1
 _WIDEST = 39.0  # in standard deviations: beyond it the layer is linear to rounding
 _NARROWEST = 1e-6
+_SMALL = 1e-2
 
 
 def propose(target: Target) -> Proposal:
@@ -55,8 +56,10 @@ def _spread(target: Target, h: float) -> float:
 
 
 def _clip_square(h: float, square: float) -> float:
-    """``E[clip(xi, -h, h)^2]``; for small ``h`` the terms cancel and the series is exact."""
-    return square if h > 1e-3 else h**2 * (1.0 - (4.0 / 3.0) * h * float(density(0.0)))
+    """``E[clip(xi, -h, h)^2]``; for small ``h`` its terms cancel, and a series has it to rounding."""
+    if h > _SMALL:
+        return square
+    return h**2 * (1.0 - float(density(0.0)) * h * (4.0 / 3.0 - h**2 * (2.0 / 15.0 - h**2 / 70.0)))
 
 
 def _layer(target: Target, h: float) -> MLP:
