@@ -86,9 +86,10 @@ def _one_line(error: BaseException) -> str:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Show the library's own warnings as ``warning: ...``; leave all others as they are."""
+    """Show each of the library's own warnings once as ``warning: ...``; leave all others as they are."""
     with warnings.catch_warnings():
         usual = warnings.showwarning
+        seen: set[str] = set()
 
         def show(
             message: Warning | str,
@@ -99,7 +100,10 @@ def _plain_warnings() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if category.__module__ == ConvergenceError.__module__ and isinstance(message, Warning):
-                typer.echo(f"warning: {_one_line(message)}", err=True)
+                line = f"warning: {_one_line(message)}"
+                if line not in seen:
+                    typer.echo(line, err=True)
+                seen.add(line)
             else:
                 usual(message, category, filename, lineno, file, line)
 

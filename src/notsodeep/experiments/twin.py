@@ -14,7 +14,6 @@ from sklearn.kernel_ridge import KernelRidge
 from notsodeep.checks import FloatArray, integer
 from notsodeep.equivalents import equivalent
 from notsodeep.experiments.samples import LabelledSamples
-from notsodeep.kernels import api
 from notsodeep.kernels.distance import Distance, relative_distance
 from notsodeep.matching import Match, match
 from notsodeep.matching.fidelity import kernel_pair
@@ -24,6 +23,7 @@ from notsodeep.spec import DEQ
 RIDGE = 1e-3
 """Ridge of all regressions, relative to the mean diagonal of the training kernel."""
 _REPEATS = 3
+_MOST_ITERATIONS = 200  # of a finite DEQ: one that contracts needs about a dozen
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Forward:
     """Median of three"""
     products: int
     """Matrix products with a square or input weight matrix"""
+    unconverged: int = 0
+    """Test samples that did not reach the equilibrium of a DEQ"""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class TwinResult:
     """Random-matrix equivalent to DEQ"""
     kernel_accuracy: dict[str, float]
     """Test accuracy of kernel ridge regression with the exact kernel of ``deq`` and ``network``"""
-    finite_accuracy: dict[str, float]
-    """Test accuracy of the finite networks, readout fitted by ridge regression"""
+    finite_accuracy: dict[str, float | None]
+    """Test accuracy of the finite networks, readout fitted by ridge regression; None for a DEQ without equilibrium"""
     forward: dict[str, Forward]
     network: ExplicitNetwork = field(repr=False)
     """The finite shallow network, its readout fitted: column c of its output belongs to class c"""
@@ -146,29 +148,34 @@ def _kernel_accuracy(inside: FloatArray, across: FloatArray, samples: LabelledSa
 
 def _finite(
     config: TwinConfig, found: Match, samples: LabelledSamples
-) -> tuple[dict[str, float], dict[str, Forward], ExplicitNetwork]:
+) -> tuple[dict[str, float | None], dict[str, Forward], ExplicitNetwork]:
     """Finite networks of equal width in float32, the precision that networks run in."""
     sizes = {"in_features": samples.train.p, "width": config.width, "out_features": len(samples.train.classes)}
-    deq = DEQNetwork(config.deq, **sizes, seed=config.seed, dtype=torch.float32)
+    deq = DEQNetwork(config.deq, **sizes, seed=config.seed, dtype=torch.float32, max_iter=_MOST_ITERATIONS)
     network = ExplicitNetwork(found.spec, **sizes, seed=config.seed, dtype=torch.float32)
     train, test = (torch.from_numpy(part.X).float() for part in (samples.train, samples.test))
-    accuracies, forward = {}, {}
     with torch.no_grad():
-        for name, net in (("deq", deq), ("network", network)):
-            _fit_readout(net, train, _targets(samples))
-            accuracies[name] = _accuracy(net(test).numpy(), samples)
-            products = 1 + deq.solve(test)[1].iterations if name == "deq" else found.spec.depth
-            forward[name] = Forward(_seconds(lambda net=net: net.features(test)), products)
+        (inside, at_train), (across, at_test) = (deq.solve(X, on_failure="return") for X in (train, test))
+        seconds = _seconds(lambda: deq.solve(test, on_failure="return"))
+        forward = {
+            "deq": Forward(seconds, 1 + at_test.iterations, at_test.unconverged),
+            "network": Forward(_seconds(lambda: network.features(test)), found.spec.depth),
+        }
+        readout = _readout(inside, samples) if at_train.converged and at_test.converged else None
+        network.readout.weight.copy_(_readout(network.features(train), samples))
+        accuracies = {
+            "deq": None if readout is None else _accuracy((across @ readout.T).numpy(), samples),
+            "network": _accuracy(network(test).numpy(), samples),
+        }
     return accuracies, forward, network
 
 
-def _fit_readout(net: Any, X: torch.Tensor, targets: FloatArray) -> None:
-    """Ridge regression of the targets on the features, through their n x n kernel."""
-    features = net.features(X).double()
-    kernel = features @ features.T
+def _readout(features: torch.Tensor, samples: LabelledSamples) -> torch.Tensor:
+    """Ridge regression of the classes on the features, through their n x n kernel: weights ``(classes, width)``."""
+    wide = features.double()
+    kernel = wide @ wide.T
     kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
-    weights = torch.linalg.solve(kernel, torch.from_numpy(targets)).T @ features
-    net.readout.weight.copy_(weights)
+    return (torch.linalg.solve(kernel, torch.from_numpy(_targets(samples))).T @ wide).to(features.dtype)
 
 
 def _seconds(call: Callable[[], Any]) -> float:
