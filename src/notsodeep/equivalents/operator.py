@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from notsodeep.activations.backend import is_tensor
-from notsodeep.checks import integer
+from notsodeep.checks import choice, integer, number
+from notsodeep.errors import ConvergenceError
+
+_SINGULAR = 1e-13  # diagonal part, relative to the mean diagonal, that is nothing but rounding
+_ASYMMETRY = 1e-12
 
 
 class EquivalentOperator:
@@ -29,6 +33,11 @@ class EquivalentOperator:
     diagonal : float
         Weight of the identity.
 
+    Raises
+    ------
+    ValueError
+        When shapes disagree, an entry is not finite, or ``C`` is not symmetric.
+
     Notes
     -----
     ``@`` costs O(n (p + k)) a column; ``solve`` O(n (p + k)^2) by the Woodbury identity, or O(n^3) where
@@ -37,13 +46,20 @@ class EquivalentOperator:
 
     def __init__(self, X: Any, linear: float, V: Any, C: Any, diagonal: float) -> None:
         self._is_tensor = is_tensor(X)
-        self._X = _tensor(X)
-        self._V, self._C = (_tensor(part).to(self._X) for part in (V, C))
-        self.linear, self.diagonal = float(linear), float(diagonal)
+        self._X = _matrix("X", X)
+        self._V, self._C = (_matrix(name, part).to(self._X) for name, part in (("V", V), ("C", C)))
+        self.linear, self.diagonal = number("linear", linear), number("diagonal", diagonal)
+        n, k = len(self._X), self._V.shape[1]
+        if len(self._V) != n:
+            raise ValueError(f"V must have shape ({n}, k), one row a sample, got {tuple(self._V.shape)}")
+        if self._C.shape != (k, k):
+            raise ValueError(f"C must have shape ({k}, {k}), got {tuple(self._C.shape)}")
+        if float((self._C - self._C.T).abs().max()) > _ASYMMETRY * float(self._C.abs().max()):
+            raise ValueError("C must be symmetric")
 
     @property
     def shape(self) -> tuple[int, int]:
-        """``(n, n)``"""
+        """Return ``(n, n)``."""
         return len(self._X), len(self._X)
 
     def __repr__(self) -> str:
@@ -58,9 +74,7 @@ class EquivalentOperator:
 
     def dense(self) -> Any:
         """Return the matrix ``(n, n)``, an array of the kind that ``X`` is."""
-        matrix = self.linear * (self._X @ self._X.T) + self._V @ self._C @ self._V.T
-        matrix.diagonal().add_(self.diagonal)
-        return self._out(matrix)
+        return self._out(self._dense())
 
     def trace(self) -> float:
         """Return the sum of the diagonal."""
@@ -73,13 +87,13 @@ class EquivalentOperator:
         Raises
         ------
         ValueError
-            When ``rhs`` does not fit, or the matrix is singular because its diagonal part is zero.
+            When ``rhs`` does not fit, or the matrix may be singular because its diagonal part is zero to rounding.
         """
         b = self._right_hand_side(rhs)
-        if self.diagonal == 0.0:
+        if abs(self.diagonal) * self.shape[0] <= _SINGULAR * abs(self.trace()):
             raise ValueError("the operator has no diagonal part and may be singular; add a ridge to solve with it")
         if self._factor.shape[1] >= self.shape[0]:
-            return self._out(torch.linalg.solve(_tensor(self.dense()), b))
+            return self._out(torch.linalg.solve(self._dense(), b))
         columns = b.reshape(len(b), -1)
         inner = torch.linalg.lu_solve(*self._capacitance, self._core @ (self._factor.T @ columns) / self.diagonal)
         return self._out(((columns - self._factor @ inner) / self.diagonal).reshape(b.shape))
@@ -88,9 +102,17 @@ class EquivalentOperator:
         """Return ``k`` eigenvalues and eigenvectors, as :func:`scipy.sparse.linalg.eigsh` does.
 
         ``which``: ``"LA"`` the largest, ``"SA"`` the smallest, ``"LM"`` the largest in size.
+
+        Raises
+        ------
+        ValueError
+            When ``k`` is not below n, or ``which`` is something else.
+        ConvergenceError
+            When the Lanczos iteration does not settle.
         """
         n = self.shape[0]
         integer("k", k, low=1)
+        choice("which", which, ("LA", "SA", "LM"))
         if k >= n:
             raise ValueError(f"k must be below n = {n}, got {k}")
 
@@ -98,8 +120,19 @@ class EquivalentOperator:
             return self._times(torch.from_numpy(np.ascontiguousarray(v)).to(self._X)).cpu().numpy()
 
         operator = LinearOperator((n, n), matvec=times, matmat=times, dtype=np.float64)
-        values, vectors = eigsh(operator, k=k, which=which, v0=np.cos(np.arange(n)))
+        try:
+            values, vectors = eigsh(operator, k=k, which=which, v0=np.cos(np.arange(n)))
+        except ArpackError as error:
+            raise ConvergenceError(
+                f"the Lanczos iteration for {k} eigenvalues ({which}) of {self!r} stopped: {error}; "
+                "ask for fewer, or take numpy.linalg.eigvalsh of dense()"
+            ) from error
         return self._out(torch.from_numpy(values).to(self._X)), self._out(torch.from_numpy(vectors).to(self._X))
+
+    def _dense(self) -> torch.Tensor:
+        matrix = self.linear * (self._X @ self._X.T) + self._V @ self._C @ self._V.T
+        matrix.diagonal().add_(self.diagonal)
+        return matrix
 
     @cached_property
     def _factor(self) -> torch.Tensor:
@@ -121,16 +154,33 @@ class EquivalentOperator:
         return gram + self._V @ (self._C @ (self._V.T @ b)) + self.diagonal * b
 
     def _right_hand_side(self, other: Any) -> torch.Tensor:
-        b = _tensor(other).to(self._X)
-        if b.ndim not in (1, 2) or len(b) != self.shape[0]:
-            raise ValueError(f"the operand must have shape ({self.shape[0]},) or ({self.shape[0]}, m), got {tuple(b.shape)}")
+        b = _tensor("the operand", other).to(self._X)
+        n = self.shape[0]
+        if b.ndim not in (1, 2) or len(b) != n:
+            raise ValueError(f"the operand must have shape ({n},) or ({n}, m), got {tuple(b.shape)}")
         return b
 
     def _out(self, result: torch.Tensor) -> Any:
         return result if self._is_tensor else result.numpy()
 
 
-def _tensor(value: Any) -> torch.Tensor:
-    if is_tensor(value):
-        return value.detach().to(torch.float64)
-    return torch.from_numpy(np.array(value, dtype=np.float64))
+def _matrix(name: str, value: Any) -> torch.Tensor:
+    matrix = _tensor(name, value)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ValueError(f"{name} must be a matrix, got shape {tuple(matrix.shape)}")
+    return matrix
+
+
+def _tensor(name: str, value: Any) -> torch.Tensor:
+    """Return real, finite ``value`` in double precision; arrays are copied."""
+    if not is_tensor(value):
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}")
+        value = torch.from_numpy(array.astype(np.float64))
+    if value.is_complex():
+        raise ValueError(f"{name} must be real numbers, got dtype {value.dtype}")
+    tensor: torch.Tensor = value.detach().to(torch.float64)
+    if not bool(tensor.isfinite().all()):
+        raise ValueError(f"{name} has NaN or infinite values")
+    return tensor

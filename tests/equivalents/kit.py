@@ -1,0 +1,144 @@
+"""Conformance kit: what every structured symmetric matrix must satisfy.
+
+A test class inherits :class:`OperatorConformance` and gives a fixture ``case`` of two factories: the operator, and the
+same matrix dense and naive. Operands are drawn with fixed seeds.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tolerances import ROUNDING, close
+
+SOLVED = 1e-13
+"""Of the condition number: rounding of a solution by elimination or by the Woodbury identity."""
+LANCZOS = 1e-12
+"""Eigenvalues by Lanczos to machine precision, of the largest eigenvalue."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two factories of one matrix."""
+
+    name: str
+    operator: Callable[[], Any]
+    dense: Callable[[], np.ndarray]
+    is_tensor: bool = False
+    singular: bool = False
+    degenerate: bool = False
+    """Whether its largest eigenvalue is multiple: then the eigenvectors are not unique"""
+
+
+class OperatorConformance(abc.ABC):
+    """Checks of ``@``, ``solve``, ``eigsh``, ``trace``, ``dense`` and ``shape``."""
+
+    @pytest.fixture
+    @abc.abstractmethod
+    def case(self, request: Any) -> Case:
+        """Return the matrix under test."""
+
+    @pytest.fixture
+    def operator(self, case):
+        return case.operator()
+
+    @pytest.fixture
+    def dense(self, case):
+        return case.dense()
+
+    @pytest.fixture(params=[(), (1,), (7,)], ids=["vector", "column", "matrix"])
+    def operand(self, request, dense):
+        return np.random.default_rng(8).standard_normal((len(dense), *request.param))
+
+    def test_the_shape_is_that_of_the_matrix(self, operator, dense):
+        assert operator.shape == dense.shape
+
+    def test_dense_is_the_matrix(self, operator, dense):
+        close(operator.dense(), dense, ROUNDING)
+
+    def test_the_trace_is_the_sum_of_the_diagonal(self, operator, dense):
+        close(operator.trace(), np.trace(dense), ROUNDING, scale=np.abs(np.diag(dense)).sum())
+        assert isinstance(operator.trace(), float)
+
+    def test_products_are_those_of_the_matrix(self, operator, dense, operand):
+        close(operator @ operand, dense @ operand, ROUNDING)
+
+    def test_solutions_solve(self, case, operator, dense, operand):
+        if case.singular:
+            pytest.skip("no diagonal part: see the tests of errors")
+        values = np.abs(np.linalg.eigvalsh(dense))
+        close(operator.solve(operand), np.linalg.solve(dense, operand), SOLVED * values.max() / values.min())
+
+    def test_solving_twice_gives_the_same(self, case, operator, operand):
+        """The factorisation is kept; it must not be spoilt by its first use."""
+        if case.singular:
+            pytest.skip("no diagonal part: see the tests of errors")
+        np.testing.assert_array_equal(np.asarray(operator.solve(operand)), np.asarray(operator.solve(operand)))
+
+    @pytest.mark.parametrize("which", ["LA", "SA", "LM"])
+    def test_extreme_eigenpairs_are_those_of_the_matrix(self, operator, dense, which):
+        everything = np.linalg.eigvalsh(dense)
+        order = np.argsort(np.abs(everything)) if which == "LM" else np.arange(len(dense))
+        wanted = np.sort(everything[order[:3] if which == "SA" else order[-3:]])
+        values, vectors = (np.asarray(part) for part in operator.eigsh(3, which))
+        close(np.sort(values), wanted, LANCZOS, scale=np.abs(everything).max())
+        assert vectors.shape == (len(dense), 3)
+        close(vectors.T @ vectors, np.eye(3), LANCZOS)
+        close(dense @ vectors, vectors * values, LANCZOS, scale=np.abs(everything).max())
+
+    def test_eigenpairs_are_the_same_each_time(self, case, operator):
+        if case.degenerate:
+            pytest.skip("a multiple eigenvalue: the eigenvectors are not unique")
+        for first, second in zip(operator.eigsh(2), operator.eigsh(2), strict=True):
+            np.testing.assert_array_equal(np.asarray(first), np.asarray(second))
+
+    def test_results_are_of_the_kind_of_the_samples(self, case, operator, operand):
+        results = [operator.dense(), operator @ operand, *operator.eigsh(1)]
+        if not case.singular:
+            results.append(operator.solve(operand))
+        for result in results:
+            assert isinstance(result, torch.Tensor if case.is_tensor else np.ndarray)
+            assert result.dtype == (torch.float64 if case.is_tensor else np.float64)
+
+    def test_operands_of_either_kind_and_lists_do(self, operator, dense):
+        b = np.random.default_rng(9).standard_normal(len(dense))
+        for same in (torch.from_numpy(b), b.tolist()):
+            np.testing.assert_array_equal(np.asarray(operator @ same), np.asarray(operator @ b))
+
+    def test_operands_are_left_as_they_were(self, case, operator, operand):
+        before = operand.copy()
+        _ = operator @ operand
+        if not case.singular:
+            operator.solve(operand)
+        np.testing.assert_array_equal(operand, before)
+
+    @pytest.mark.parametrize("method", ["__matmul__", "solve"])
+    def test_misfits_are_refused(self, operator, method):
+        n = operator.shape[0]
+        for wrong in (np.ones(n + 1), np.ones((1, n)), np.ones((n, 1, 1)), 3.0):
+            with pytest.raises(ValueError, match=rf"the operand must have shape \({n},\)"):
+                getattr(operator, method)(wrong)
+        spoilt = np.ones(n)
+        spoilt[3] = np.nan
+        with pytest.raises(ValueError, match="the operand has NaN"):
+            getattr(operator, method)(spoilt)
+        for wrong in (np.ones(n, dtype=complex), torch.ones(n, dtype=torch.complex128), ["a"] * n):
+            with pytest.raises(ValueError, match="the operand must be real numbers"):
+                getattr(operator, method)(wrong)
+
+    def test_illegal_requests_for_eigenpairs_are_refused(self, operator):
+        n = operator.shape[0]
+        for k in (n, n + 1):
+            with pytest.raises(ValueError, match=f"k must be below n = {n}, got {k}"):
+                operator.eigsh(k)
+        for k in (0, -1, 1.5, True):
+            with pytest.raises(ValueError, match="k must be an integer >= 1"):
+                operator.eigsh(k)
+        with pytest.raises(ValueError, match="which must be one of 'LA', 'SA', 'LM', got 'SM'"):
+            operator.eigsh(2, "SM")
