@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from notsodeep.activations.backend import is_tensor
-from notsodeep.checks import choice, samples
+from notsodeep.checks import FloatArray, choice, samples
 from notsodeep.data import Statistics
-from notsodeep.equivalents.coefficients import coefficients
+from notsodeep.equivalents.coefficients import KERNELS, coefficients
 from notsodeep.equivalents.operator import EquivalentOperator
 from notsodeep.kernels.scalar import warn_if_off_scale
 from notsodeep.spec import DEQ, Spec
@@ -62,7 +62,8 @@ def equivalent(
     Raises
     ------
     ValueError
-        When an argument is illegal or ``stats`` belongs to other samples.
+        When an argument is illegal, ``stats`` belongs to samples of another shape, or an activation of an MLP is
+        not centred at its scale.
 
     Notes
     -----
@@ -75,9 +76,11 @@ def equivalent(
     >>> gm = nsd.GaussianMixture.paper(400)
     >>> X, y = gm.sample(320, seed=0)
     >>> st = nsd.Statistics.from_mixture(gm, X, y)
-    >>> nsd.equivalent(nsd.DEQ("relu", tau0=st.tau0), X, st)
-    EquivalentOperator(n=320, gram=0.210526 (rank 400), low rank 3, diagonal=0.0987177)
+    >>> deq = nsd.DEQ("relu", tau0=(X**2).sum(axis=1).mean() ** 0.5)
+    >>> nsd.equivalent(deq, X, st)
+    EquivalentOperator(n=320, gram=0.210526 (rank 400), low rank 3, diagonal=0.112284)
     """
+    choice("kernel", kernel, KERNELS)
     choice("order", order, ORDERS)
     if not isinstance(stats, Statistics):
         raise ValueError(f"stats must be a Statistics, got {type(stats).__name__}")
@@ -94,6 +97,7 @@ def equivalent(
     return EquivalentOperator(X, linear, V, _core(stats, norms, products), diagonal - scale**2 * linear)
 
 
-def _core(stats: Statistics, norms: float, products: float) -> np.ndarray[Any, Any]:
+def _core(stats: Statistics, norms: float, products: float) -> FloatArray:
     border = norms * stats.t[:, None]
-    return np.block([[norms * np.outer(stats.t, stats.t) + products * stats.T, border], [border.T, np.array([[norms]])]])
+    corner = norms * np.outer(stats.t, stats.t) + products * stats.T
+    return np.block([[corner, border], [border.T, np.array([[norms]])]])
