@@ -78,7 +78,7 @@ def equivalent(
     >>> st = nsd.Statistics.from_mixture(gm, X, y)
     >>> deq = nsd.DEQ("relu", tau0=(X**2).sum(axis=1).mean() ** 0.5)
     >>> nsd.equivalent(deq, X, st)
-    EquivalentOperator(n=320, gram=0.210526 (rank 400), low rank 3, diagonal=0.112284)
+    EquivalentOperator(n=320, gram=0.210526 (rank 400), low rank 3, diagonal=0.112281)
     """
     choice("kernel", kernel, KERNELS)
     choice("order", order, ORDERS)
