@@ -190,7 +190,8 @@ def test_the_error_on_the_papers_mixture_falls_with_p(name):
 def product_errors(name, p):
     """Return the errors with T a matrix trace and with the elementwise one, for classes that differ in shape alone.
 
-    Both covariances have a unit diagonal, so the elementwise centred ``tr(C_a o C_b) / p`` of the authors' scripts is 0.
+    Both covariances have a unit diagonal, so the elementwise centred ``tr(C_a o C_b) / p`` of
+    the authors' scripts is 0.
     """
     lags = np.arange(p)
     gm = nsd.GaussianMixture(np.zeros((2, p)), np.stack([toeplitz(0.6**lags), toeplitz((-0.6) ** lags)]))
