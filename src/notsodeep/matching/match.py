@@ -83,7 +83,7 @@ def match(
         ``hard_tanh``: one layer, for odd activations; ``leaky_relu``: two layers; ``auto``: the first of
         them that matches, else the closest.
     max_depth : int
-        Most hidden layers that ``auto`` may use.
+        Most hidden layers to use.
     trainable : "all" or names
         Weights of the DEQ that are trained, for the NTK.
     on_failure : {"raise", "return"}
@@ -97,7 +97,8 @@ def match(
     Raises
     ------
     ValueError
-        When an argument is illegal, no family fits ``max_depth``, or the DEQ has no stable fixed point.
+        When an argument is illegal, no family fits ``max_depth``, the family has no network to come close with
+        (``hard_tanh`` for an even activation), the kernel is zero, or the DEQ has no stable fixed point.
     ConvergenceError
         When the search did not settle and ``on_failure`` is ``"raise"``.
 
@@ -120,11 +121,13 @@ def match(
     names = _candidates(family, integer("max_depth", max_depth, low=1))
     trained = trainable_weights(deq, trainable)
     target = Target.of(deq, kernel, trained)
+    if target.numbers[3] == 0.0:
+        raise ValueError(f"the {kernel} of {deq!r} with trainable={sorted(trained)} is zero: there is nothing to match")
     name, best = _best(target, names)
     if best.spec is None:
         raise ValueError(f"the family {name} has no network for {deq!r}: {best.reason}; try another family")
     status = _status(best)
-    found = Match(deq, kernel, trained, name, best.spec, best.residual, status, _reason(target, name, names, best))
+    found = Match(deq, kernel, trained, name, best.spec, best.residual, status, _reason(target, name, family, best))
     if status == "not_converged" and on_failure == "raise":
         raise ConvergenceError(
             f"the search in the family {name} stopped at a relative residual of {best.residual:.1e} without settling; "
@@ -137,7 +140,9 @@ def _candidates(family: str, max_depth: int) -> list[str]:
     names = list(FAMILIES) if family == "auto" else [family]
     fitting = [name for name in names if FAMILIES[name].DEPTH <= max_depth]
     if not fitting:
-        raise ValueError(f"max_depth must be at least {FAMILIES[family].DEPTH} for the family {family}, got {max_depth}")
+        raise ValueError(
+            f"max_depth must be at least {FAMILIES[family].DEPTH} for the family {family}, got {max_depth}"
+        )
     return fitting
 
 
@@ -158,7 +163,7 @@ def _status(best: Proposal) -> str:
     return "infeasible" if best.settled and math.isfinite(best.residual) else "not_converged"
 
 
-def _reason(target: Target, name: str, names: list[str], best: Proposal) -> str:
+def _reason(target: Target, name: str, family: str, best: Proposal) -> str:
     kind = "odd" if target.is_odd else "not odd"
-    chosen = f"{name}: the target is {kind}" if len(names) > 1 else f"{name}: as asked"
+    chosen = f"{name}: the target is {kind}" if family == "auto" else f"{name}: as asked"
     return chosen if best.residual <= TOLERANCE else f"{chosen}; {best.reason}"
