@@ -1,8 +1,9 @@
 """The four equations and the equivalents written a second time, with loops; nothing of the package.
 
 Moments are Gauss-Legendre sums; second derivatives are weak ones, by Stein's lemma:
-``E[f''(s xi)] = E[f'(s xi) xi] / s``. A layer's weight variance w is folded into its function, ``x -> sigma(sqrt(w) x)``. The NTK of a set of weights is the
-sum of those of its members; the paper's two sets, {A, w} and all three, fix them.
+``E[f''(s xi)] = E[f'(s xi) xi] / s``. A layer's weight variance w is folded into its function,
+``x -> sigma(sqrt(w) x)``. The NTK of a set of weights is the sum of those of its members; the paper's two sets,
+{A, w} and all three, fix them.
 """
 
 from __future__ import annotations
