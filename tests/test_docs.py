@@ -62,6 +62,9 @@ def test_the_paths_that_a_page_names_exist(page):
 
 def test_every_module_of_the_mathematics_is_in_the_equation_map():
     text = (ROOT / "docs/equations.md").read_text(encoding="utf-8")
-    modules = [*(ROOT / "src/notsodeep/equivalents").glob("*.py"), *(ROOT / "src/notsodeep/activations/duals").glob("*.py")]
+    modules = [
+        *(ROOT / "src/notsodeep/equivalents").glob("*.py"),
+        *(ROOT / "src/notsodeep/activations/duals").glob("*.py"),
+    ]
     absent = [m.name for m in modules if m.name != "__init__.py" and m.name not in text]
     assert not absent

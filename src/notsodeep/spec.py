@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from notsodeep.activations import Activation, activation
+from notsodeep.activations import Activation
+from notsodeep.activations import activation as look_up
 from notsodeep.checks import number
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 DEQ_WEIGHTS = ("recurrent", "input", "readout")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class DEQ:
     """Deep equilibrium model ``z = phi(sigma_a A z + sigma_b B x) / sqrt(m)``, read out by ``w . z``.
 
@@ -50,19 +51,30 @@ class DEQ:
     DEQ(activation=tanh(), sigma_a2=0.2, sigma_b2=0.8, tau0=1.0, center=True)
     """
 
-    activation: Activation = "relu"  # type: ignore[assignment]  # a name is looked up below
-    sigma_a2: float = 0.2
-    sigma_b2: float = 0.8
-    tau0: float = 1.0
-    center: bool = True
+    activation: Activation
+    sigma_a2: float
+    sigma_b2: float
+    tau0: float
+    center: bool
 
-    def __post_init__(self) -> None:
-        _put(self, activation=activation(self.activation))
-        _put(self, sigma_a2=number("sigma_a2", self.sigma_a2, low=0.0))
-        _put(self, sigma_b2=number("sigma_b2", self.sigma_b2, low=0.0, strict=True))
-        _put(self, tau0=number("tau0", self.tau0, low=0.0, strict=True))
-        if not isinstance(self.center, bool):
-            raise ValueError(f"center must be True or False, got {self.center!r}")
+    def __init__(
+        self,
+        activation: str | Activation = "relu",
+        sigma_a2: float = 0.2,
+        sigma_b2: float = 0.8,
+        tau0: float = 1.0,
+        center: bool = True,
+    ) -> None:
+        if not isinstance(center, bool):
+            raise ValueError(f"center must be True or False, got {center!r}")
+        _put(
+            self,
+            activation=look_up(activation),
+            sigma_a2=number("sigma_a2", sigma_a2, low=0.0),
+            sigma_b2=number("sigma_b2", sigma_b2, low=0.0, strict=True),
+            tau0=number("tau0", tau0, low=0.0, strict=True),
+            center=center,
+        )
 
     def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> torch.nn.Module:
         """Return a finite network with this spec, drawn from ``seed``: see :class:`notsodeep.networks.DEQNetwork`."""
@@ -71,7 +83,7 @@ class DEQ:
         return DEQNetwork(self, in_features, width, out_features, seed=seed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Layer:
     """One hidden layer: ``u = sqrt(weight_var) W y``, then ``sigma(u) / sqrt(m)``, W iid N(0, 1).
 
@@ -83,16 +95,32 @@ class Layer:
         Variance of the weights that feed the layer (> 0).
     learning_rate : float
         Multiplier of the learning rate of ``W`` (>= 0); it enters the NTK alone.
+
+    Raises
+    ------
+    ValueError
+        When a parameter is illegal.
+
+    Examples
+    --------
+    >>> import notsodeep as nsd
+    >>> nsd.Layer("hardtanh", weight_var=2.0).activation.kinks
+    (-1.0, 1.0)
     """
 
-    activation: Activation = "relu"  # type: ignore[assignment]
-    weight_var: float = 1.0
-    learning_rate: float = 1.0
+    activation: Activation
+    weight_var: float
+    learning_rate: float
 
-    def __post_init__(self) -> None:
-        _put(self, activation=activation(self.activation))
-        _put(self, weight_var=number("weight_var", self.weight_var, low=0.0, strict=True))
-        _put(self, learning_rate=number("learning_rate", self.learning_rate, low=0.0))
+    def __init__(
+        self, activation: str | Activation = "relu", weight_var: float = 1.0, learning_rate: float = 1.0
+    ) -> None:
+        _put(
+            self,
+            activation=look_up(activation),
+            weight_var=number("weight_var", weight_var, low=0.0, strict=True),
+            learning_rate=number("learning_rate", learning_rate, low=0.0),
+        )
 
 
 @dataclass(frozen=True)
@@ -129,7 +157,7 @@ class MLP:
         return len(self.layers)
 
     def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> torch.nn.Module:
-        """Return a finite network with this spec, drawn from ``seed``: see :class:`notsodeep.networks.ExplicitNetwork`."""
+        """Return a finite network with this spec and ``seed``: see :class:`notsodeep.networks.ExplicitNetwork`."""
         from notsodeep.networks import ExplicitNetwork
 
         return ExplicitNetwork(self, in_features, width, out_features, seed=seed)
@@ -200,7 +228,9 @@ def from_dict(data: dict[str, Any]) -> Spec:
         if kind == "DEQ":
             return DEQ(activation=_activation_from_dict(given.pop("activation")), **given)
         if kind == "MLP":
-            return MLP(tuple(Layer(_activation_from_dict(d.pop("activation")), **d) for d in map(dict, given["layers"])))
+            return MLP(
+                tuple(Layer(_activation_from_dict(d.pop("activation")), **d) for d in map(dict, given["layers"]))
+            )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the description of a spec: {error}") from error
     raise ValueError(f"not the description of a spec: kind is {kind!r}")
@@ -213,7 +243,7 @@ def _activation_to_dict(phi: Activation) -> dict[str, Any]:
 
 
 def _activation_from_dict(data: dict[str, Any]) -> Activation:
-    built = activation(data["name"], **data["params"])
+    built = look_up(data["name"], **data["params"])
     by = data["offset"] - built.offset
     return built.shifted(by) if by else built
 

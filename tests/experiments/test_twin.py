@@ -77,16 +77,16 @@ def test_a_finite_network_without_equilibrium_is_said_so(samples, monkeypatch):
 
 
 def test_ntk_of_the_paper(samples):
-    found = run_twin(
-        TwinConfig(nsd.DEQ("tanh"), kernel="ntk", trainable=("recurrent", "readout"), width=32), samples
-    )
+    found = run_twin(TwinConfig(nsd.DEQ("tanh"), kernel="ntk", trainable=("recurrent", "readout"), width=32), samples)
     want = nsd.ntk(nsd.DEQ("tanh"), samples.train.X, trainable=("recurrent", "readout"))
     close(found.kernels[0], want, ROUNDING)
     assert found.match.status == "matched"
     assert found.distance.spectral < 0.05
 
 
-@pytest.mark.parametrize(("change", "words"), [({"width": 0}, "width"), ({"kernel": "cnk"}, "kernel"), ({"family": "x"}, "family")])
+@pytest.mark.parametrize(
+    ("change", "words"), [({"width": 0}, "width"), ({"kernel": "cnk"}, "kernel"), ({"family": "x"}, "family")]
+)
 def test_bad_input_comes_before_work(samples, change, words):
     stages: list[str] = []
     with pytest.raises(ValueError, match=words):

@@ -55,12 +55,15 @@ class Activation:
     form: Form | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        if isinstance(self.kinks, str) or not np.iterable(self.kinks):
+            raise ValueError(f"kinks must be a sequence of numbers, such as (0.0,), got {self.kinks!r}")
         kinks = tuple(sorted({number("kinks", k) for k in self.kinks}))
         put = object.__setattr__
         put(self, "kinks", kinks)
         put(self, "offset", number("offset", self.offset))
         put(self, "fn", Elementwise.of("fn", self.fn, kinks))
-        put(self, "derivative", Elementwise.of("derivative", self.derivative or differentiate(self.fn, kinks), kinks))
+        slope = differentiate(self.fn, kinks) if self.derivative is None else self.derivative
+        put(self, "derivative", Elementwise.of("derivative", slope, kinks))
         if self.second_derivative is not None:
             put(self, "second_derivative", Elementwise.of("second_derivative", self.second_derivative, kinks))
 

@@ -58,7 +58,8 @@ def _torch_functions() -> SimpleNamespace:
         expm1=torch.expm1,
         maximum=lambda x, bound: torch.clamp(x, min=bound),
         minimum=lambda x, bound: torch.clamp(x, max=bound),
-        ndtr=torch.special.ndtr,
+        # torch.special.ndtr loses the left tail.
+        ndtr=lambda x: 0.5 * torch.special.erfc(-x / 2.0**0.5),
         ones_like=torch.ones_like,
         sigmoid=torch.sigmoid,
         sign=torch.sign,

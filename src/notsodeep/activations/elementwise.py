@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,16 +31,22 @@ class Elementwise:
         if not callable(call):
             raise ValueError(f"{name} must be callable, got {call!r}")
         probe = np.setdiff1d(_PROBE, kinks)
-        value, why = _try_numpy(call, probe)
-        tensor_value = _try_torch(call, probe)
-        seen = value if value is not None else tensor_value
-        if seen is None:
-            raise ValueError(f"{name} must map an array to an array of the same shape: {why}")
-        if not np.isfinite(seen).all():
-            raise ValueError(f"{name} gives NaN or infinity at {probe.tolist()}: {seen.tolist()}")
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # a probe is not the user's input
+            value, why = _try_numpy(call, probe)
+            tensor_value = _try_torch(call, probe)
+            seen = value if value is not None else tensor_value
+            if seen is None:
+                raise ValueError(f"{name} must map an array to an array of the same shape: {why}")
+            if not np.isfinite(seen).all():
+                raise ValueError(f"{name} gives NaN or infinity at {probe.tolist()}: {seen.tolist()}")
+            alone = _try_numpy(call, probe[:1])[0] if value is not None else _try_torch(call, probe[:1])
+        if alone is None or not np.isclose(alone[0], seen[0], rtol=1e-6, atol=1e-9):
+            raise ValueError(f"{name} must act on each element by itself: at {probe[0]} it depends on the others")
         return cls(call, value is not None, tensor_value is not None)
 
     def __call__(self, x: Any) -> Any:
+        """Return the function of ``x``, an array of the kind that ``x`` is."""
         if is_tensor(x):
             return self.call(x) if self.takes_torch else _numpy_on_tensor(self.call, x)
         x = np.asarray(x, dtype=np.float64)

@@ -11,6 +11,7 @@ from notsodeep.activations.activation import Activation
 from notsodeep.activations.gaussian import density, expect
 from notsodeep.checks import FloatArray
 
+_LARGE = 3.0  # scale beyond which activations saturate
 _BESIDE = 1e-30  # how far from a kink at 0 its one-sided limits are taken
 
 
@@ -72,11 +73,11 @@ def _pointwise(activation: Activation, s: FloatArray) -> list[FloatArray]:
     if second is None:
         raise ValueError("the pointwise route needs a second derivative")
 
-    def integrands(_: FloatArray, u: FloatArray) -> list[FloatArray]:
+    def integrands(x: FloatArray, u: FloatArray) -> list[FloatArray]:
         y, dy, ddy = activation(u), activation.derivative(u), second(u)
-        return [y, y * y, dy, dy * dy, ddy, 2.0 * (dy * dy + y * ddy)]
+        return [y, y * y, dy, dy * dy, ddy, 2.0 * (dy * dy + y * ddy), 2.0 * y * dy * x]
 
-    mean, square, slope, slope_square, curvature, square_curvature = expect(activation, s, integrands)
+    mean, square, slope, slope_square, curvature, square_curvature, by_parts = expect(activation, s, integrands)
     for kink in activation.kinks:
         p, p_slope = _density_at(kink, s)
         (y0, y1), (d0, d1) = one_sided(activation, kink), one_sided(activation.derivative, kink)
@@ -85,6 +86,9 @@ def _pointwise(activation: Activation, s: FloatArray) -> list[FloatArray]:
         slope_square = slope_square + (np.inf if jump else 0.0)
         curvature = curvature + (d1 - d0) * p - jump * p_slope
         square_curvature = square_curvature + 2.0 * (y1 * d1 - y0 * d0) * p - jump * (y0 + y1) * p_slope
+    if not any(jumps(activation, kink) for kink in activation.kinks):
+        # phi'^2 and phi phi'' cancel where phi saturates; Stein's lemma has one sign there.
+        square_curvature = np.where(s > _LARGE, by_parts / s, square_curvature)
     return [mean, square, slope, slope_square, curvature, square_curvature]
 
 

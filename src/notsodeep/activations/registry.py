@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
+
+import numpy as np
 
 from notsodeep.activations import hermite, polygons, smooth
 from notsodeep.activations.activation import Activation
@@ -66,7 +68,7 @@ def _build(name: str, params: tuple[tuple[str, Any], ...]) -> Activation:
     if unknown:
         legal = ", ".join(defaults) or "none"
         raise ValueError(f"activation {name!r} has no parameter {unknown[0]!r}; legal parameters: {legal}")
-    given = {k: v if isinstance(v, tuple) else number(k, v) for k, v in params}
+    given = {k: v if isinstance(defaults[k], tuple) else number(k, v) for k, v in params}
     built = factory(**given)
     put = object.__setattr__
     put(built, "name", name)
@@ -84,7 +86,7 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str) or not np.ndim(value):
         return value
     return tuple(number("coefficients", v) for v in value)
 
@@ -103,9 +105,7 @@ def _make(
 
 def _polygon(knots: tuple[float, ...], slopes: tuple[float, ...], offset: float = 0.0) -> Activation:
     form = PiecewiseLinear(knots, slopes)
-    return _make(
-        partial(polygons.value, form), partial(polygons.slope, form), lambda x: 0.0 * x, knots, form, offset
-    )
+    return _make(partial(polygons.value, form), partial(polygons.slope, form), lambda x: 0.0 * x, knots, form, offset)
 
 
 def _two_slope(a: float, b: float, tau: float) -> Activation:
@@ -153,8 +153,8 @@ def _hermite(coefficients: tuple[float, ...], scale: float) -> Activation:
     c = coefficients
     d1 = tuple(k**0.5 * c[k] / scale for k in range(1, len(c)))
     d2 = tuple(k**0.5 * d1[k] / scale for k in range(1, len(d1)))
-    fns = [partial(_hermite_value, part, scale) for part in (c, d1, d2)]
-    return _make(*fns, form=HermiteSeries(c, scale))
+    fn, slope, second = (partial(_hermite_value, part, scale) for part in (c, d1, d2))
+    return _make(fn, slope, second, form=HermiteSeries(c, scale))
 
 
 def _hermite_value(coefficients: tuple[float, ...], scale: float, x: Any) -> Any:

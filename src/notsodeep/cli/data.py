@@ -114,7 +114,9 @@ def _report(checked: Mapping[str, Sequence[FileRecord]], as_json: bool) -> None:
         typer.echo(json.dumps(rows, indent=2, default=str))
         return
     if rows:
-        print_table(("name", "status", "path"), [[_cell(row[key]) for key in ("name", "status", "path")] for row in rows])
+        print_table(
+            ("name", "status", "path"), [[_cell(row[key]) for key in ("name", "status", "path")] for row in rows]
+        )
     for name, records in checked.items():
         if not records:
             typer.echo(f"{name} comes with scikit-learn: it has no files of its own")

@@ -87,9 +87,12 @@ def coefficients(
 
     For a DEQ, with moments of ``phi(tau_star xi)`` and ``r = 1 - sigma_a2 E[phi']^2``::
 
-        tau_star^2 = sigma_a2 E[phi^2] + sigma_b2 tau0^2           gamma2 = E[phi^2]
-        alpha1 = sigma_b2 E[phi']^2 / r                            alpha4 = sigma_b2 / (1 - sigma_a2 E[(phi^2)'']/2)
-        alpha2 = E[phi'']^2 alpha4^2 / (4 r)                       alpha3 = E[phi'']^2 (sigma_a2 alpha1 + sigma_b2)^2 / (2 r)
+        tau_star^2 = sigma_a2 E[phi^2] + sigma_b2 tau0^2
+        gamma2 = E[phi^2]
+        alpha1 = sigma_b2 E[phi']^2 / r
+        alpha2 = E[phi'']^2 alpha4^2 / (4 r)
+        alpha3 = E[phi'']^2 (sigma_a2 alpha1 + sigma_b2)^2 / (2 r)
+        alpha4 = sigma_b2 / (1 - sigma_a2 E[(phi^2)''] / 2)
 
     Parameters
     ----------
@@ -122,7 +125,7 @@ def coefficients(
     >>> import notsodeep as nsd
     >>> c = nsd.coefficients(nsd.DEQ("relu", sigma_a2=0.2, sigma_b2=0.8))
     >>> round(c.alpha1, 6), round(c.alpha2, 6), round(c.alpha3, 6), round(c.gamma2, 6)
-    (0.210526, 0.035957, 0.069191, 0.292624)
+    (0.210526, 0.035957, 0.06919, 0.292624)
     """
     choice("kernel", kernel, KERNELS)
     trained = trainable_weights(spec, trainable)
@@ -132,7 +135,9 @@ def coefficients(
         ck, ntk = _implicit(spec, rest_point(spec), trained)
     else:
         if tau0 is None:
-            raise ValueError("tau0 is needed for an MLP: the root mean squared norm of the samples, 1.0 for scaled data")
+            raise ValueError(
+                "tau0 is needed for an MLP: the root mean squared norm of the samples, 1.0 for scaled data"
+            )
         ck, ntk = _explicit(spec, number("tau0", tau0, low=0.0, strict=True), trained)
     return ck if kernel == "ck" else ntk
 
@@ -209,14 +214,15 @@ def propagate(
     """
     a1, a2, a3, a4, square = 1.0, 0.0, 0.0, 1.0, tau0**2
     b1, b2, b3, k2 = 0.0, 0.0, 0.0, 0.0
-    scale: Any = tau0
-    for (m, w, scale), rate in zip(stages, rates, strict=True):
+    stages = tuple(stages)
+    for (m, w, _), rate in zip(stages, rates, strict=True):
         b1, b2, b3, k2 = w * (b1 + rate * a1), w * (b2 + rate * a2), w * (b3 + rate * a3), w * (k2 + rate * square)
         a1, a2, a3, a4 = w * a1, w * a2, w * a3, w * a4
         g1, g2 = m.slope * m.slope, m.curvature * m.curvature
         b1, b2, b3, k2 = g1 * b1, g1 * b2, g1 * b3 + g2 * a1 * b1, m.slope_square * k2
         a1, a2, a3, a4 = g1 * a1, g1 * a2 + g2 * a4**2 / 4, g1 * a3 + g2 * a1**2 / 2, m.square_curvature * a4 / 2
         square = m.square
+    scale = stages[-1][2]
     ck = CKCoefficients(a1, a2, a3, a4, square, scale)
     ntk = NTKCoefficients(b1 + readout * a1, b2 + readout * a2, b3 + readout * a3, k2 + readout * square, scale)
     return ck, ntk
@@ -224,6 +230,4 @@ def propagate(
 
 def _check_centred(m: Moments, where: str, remedy: str) -> None:
     if abs(float(m.mean)) > _CENTRED * math.sqrt(float(m.square)):
-        raise ValueError(
-            f"the equivalents need centred activations; {where} has mean {float(m.mean):.6g}: {remedy}"
-        )
+        raise ValueError(f"the equivalents need centred activations; {where} has mean {float(m.mean):.6g}: {remedy}")

@@ -1,4 +1,4 @@
-"""Fill kernel matrices block by block: the bulk of the pairs together, the hard ones afterwards, the diagonal exactly."""
+"""Fill kernel matrices block by block: most pairs together, the hard ones afterwards, the diagonal exactly."""
 
 from __future__ import annotations
 

@@ -41,7 +41,11 @@ class ExplicitKernel:
 
     def pairs(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> Values:
         """Evaluate single pairs with whatever route is exact for them."""
-        return self._recursion(gram, lambda l, covariance: self._duals[l](i, j, self._correlation(l, i, j, covariance)))
+
+        def expect(layer: int, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return self._duals[layer](i, j, self._correlation(layer, i, j, covariance))
+
+        return self._recursion(gram, expect)
 
     def diagonals(self) -> Values:
         """Return both kernels of each sample with itself."""

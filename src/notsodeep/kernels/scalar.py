@@ -21,6 +21,7 @@ from notsodeep.spec import DEQ
 _STEPS = np.geomspace(1.0, 8.0, 13)  # variances are searched in such steps ...
 _LARGEST = 1e6  # ... from the input's share up to so many times it
 _NEWTON_STEPS = 60
+_ROUNDING = 1e-12  # a contraction this close to 1 cannot be told from 1
 _OFF_SCALE = 0.05  # relative distance of the mean squared norm from tau0^2 that is warned about
 _TOLERANCE = 4e-16
 
@@ -75,12 +76,13 @@ def _rest_point(deq: DEQ) -> RestPoint:
     candidates = []
     for q in _fixed_points(deq):
         found = _at(deq, math.sqrt(q))
-        if found.contraction < 1.0:
+        if found.contraction < 1.0 - _ROUNDING:
             return found
         candidates.append(found)
     if not candidates:
         raise ValueError(
-            f"no stable kernel fixed point: the variance of {deq!r} grows without bound; lower sigma_a2 (now {deq.sigma_a2:g})"
+            f"no stable kernel fixed point: the variance of {deq!r} grows without bound; "
+            f"lower sigma_a2 (now {deq.sigma_a2:g})"
         )
     first = candidates[0]
     raise ValueError(
@@ -158,18 +160,28 @@ def _newton(deq: DEQ, rest: RestPoint, squared_norms: FloatArray) -> FloatArray:
         slope = np.minimum(0.5 * deq.sigma_a2 * m.square_curvature, 0.999)
         step = defect / (1.0 - slope)
         q = np.maximum(q + step, inputs)
+        _check_bounded(squared_norms, q > _LARGEST * (inputs + deq.sigma_a2 * float(rest.moments.square)))
         if (np.abs(defect) <= 8 * _TOLERANCE * q).all():
             _check_stable(deq, squared_norms, deq.sigma_a2 * m.slope_square)
             return q
     worst = int(np.argmax(np.abs(step) / q))
     raise ConvergenceError(
         f"the variance of a sample of squared norm {squared_norms[worst]:.3g} did not settle: relative step "
-        f"{abs(step[worst]) / q[worst]:.1e} after {_NEWTON_STEPS} Newton steps; scale the data closer to tau0 = {deq.tau0:g}"
+        f"{abs(step[worst]) / q[worst]:.1e} after {_NEWTON_STEPS} Newton steps; "
+        f"scale the data closer to tau0 = {deq.tau0:g}"
     )
 
 
+def _check_bounded(squared_norms: FloatArray, runaway: FloatArray) -> None:
+    if runaway.any():
+        raise ValueError(
+            f"no stable kernel fixed point for samples of squared norm {squared_norms[int(runaway.argmax())]:.3g}: "
+            "their variance grows without bound; lower sigma_a2 or rescale the data"
+        )
+
+
 def _check_stable(deq: DEQ, squared_norms: FloatArray, contraction: FloatArray) -> None:
-    unstable = np.flatnonzero(contraction >= 1.0)
+    unstable = np.flatnonzero(contraction >= 1.0 - _ROUNDING)
     if unstable.size:
         i = int(unstable[0])
         raise ValueError(
@@ -183,8 +195,9 @@ def warn_if_off_scale(deq: DEQ, mean_square: float, stacklevel: int = 3) -> None
     """Warn with :class:`~notsodeep.errors.ScaleWarning` when samples are far from the norm the model is made for."""
     if abs(mean_square / deq.tau0**2 - 1.0) > _OFF_SCALE:
         warnings.warn(
-            f"the mean squared norm of the samples is {mean_square:.4g} but the model is made for tau0^2 = "
-            f"{deq.tau0**2:.4g}: multiply them by {deq.tau0 / mean_square**0.5:.6g}, or set tau0={mean_square**0.5:.6g}",
+            f"the mean squared norm of the samples is {mean_square:.4g} but the model is made for "
+            f"tau0^2 = {deq.tau0**2:.4g}: multiply them by {deq.tau0 / mean_square**0.5:.6g}, "
+            f"or set tau0={mean_square**0.5:.6g}",
             ScaleWarning,
             stacklevel=stacklevel,
         )

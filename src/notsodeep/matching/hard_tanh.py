@@ -38,8 +38,10 @@ def propose(target: Target) -> Proposal:
         reason = f"diagonal / linear part is {spread:.4g}, one hard tanh layer stays below {limit}"
         return Proposal(spec, target.residual(spec), reason)
     floor = _spread(target, _WIDEST)
-    half_width = _WIDEST if spread <= floor else brentq(
-        lambda h: _spread(target, h) - spread, _NARROWEST, _WIDEST, xtol=1e-300, rtol=8.9e-16
+    half_width = (
+        _WIDEST
+        if spread <= floor
+        else brentq(lambda h: _spread(target, h) - spread, _NARROWEST, _WIDEST, xtol=1e-300, rtol=8.9e-16)
     )
     spec = _layer(target, half_width)
     reason = "" if target.is_odd else "the target has norm and product terms, an odd layer has none"

@@ -51,7 +51,7 @@ def _numbers(target: Target, x: Any) -> tuple[Any, Any, Any, Any]:
 
 def _rates(x: Any) -> tuple[Any, Any]:
     free = tuple(root * root for root in x[3:])
-    return (*free, 1.0, 1.0)[:2]  # type: ignore[return-value]
+    return (*free, 1.0, 1.0)[:2]
 
 
 def _moments(m: Any, e: Any, tau: float) -> Moments:

@@ -14,6 +14,7 @@ from notsodeep.activations.tabulate import tabulate
 Pair = tuple[torch.Tensor, torch.Tensor]
 _NEARLY_ALL = 0.98  # share of a block that a series must cover before the whole block gets it
 _LONGEST_FOR_ALL = 128  # terms that a whole block gets at most
+_WORTH = 32  # terms that cost as much as the polar quadrature of a pair, at every step of Newton's method
 _BATCH = 4_000_000  # coefficients gathered at a time
 
 
@@ -87,6 +88,12 @@ class _Expansions:
             self._known[terms] = left, left if same else series.expand(self.activation, self.columns, terms)
         return self._known[terms]
 
+    def pays(self, terms: int, pairs: int) -> bool:
+        """Tell whether a series of ``terms`` is made already, or cheaper than ``pairs`` without one."""
+        if terms in self._known or terms <= _LONGEST_FOR_ALL:
+            return True
+        return not isinstance(self.activation.form, PiecewiseLinear) and pairs * _WORTH >= terms
+
     def covers(self, terms: int, i: torch.Tensor, j: torch.Tensor, log_rho: torch.Tensor) -> torch.Tensor:
         left, right = self.at(terms)
         return series.covers(left.log_tail[i] + right.log_tail[j], terms, log_rho)
@@ -110,10 +117,12 @@ def _terms_for(
 
 
 def _pair_by_pair(expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
-    """Give each pair the shortest series that covers it; those that none covers go without."""
+    """Give each pair the shortest series that covers it; those that none covers, or too few to make it, go without."""
     value, slope = torch.empty_like(rho), torch.empty_like(rho)
     todo, log_rho = torch.arange(rho.numel(), device=rho.device), torch.log(rho.abs() + 1e-300)
     for terms in series.TERMS:
+        if not expansions.pays(terms, todo.numel()):
+            break
         covered = expansions.covers(terms, i[todo], j[todo], log_rho[todo])
         for part in todo[covered].split(max(1, _BATCH // terms)):
             value[part], slope[part] = expansions.evaluate(terms, i[part], j[part], rho[part])

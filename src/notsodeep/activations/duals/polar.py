@@ -1,6 +1,6 @@
 """Quadrature in polar coordinates: exact wherever the series is slow, up to correlation 1.
 
-With ``u = s r cos(psi)`` and ``v = t r cos(psi - theta)``, ``rho = cos(theta)``, the kinks of ``phi(u)``
+With ``u = s r cos(psi)`` and ``v = +-t r cos(psi - theta)``, ``rho = +-cos(theta)``, the kinks of ``phi(u)``
 and ``phi(v)`` are straight lines. Rays that lie in one sector meet them in one order, so the integrand
 is analytic in ``r`` between kinks and in ``psi`` inside a sector, even when the lines nearly coincide.
 """
@@ -47,8 +47,8 @@ def evaluate(activation: Activation, s: FloatArray, t: FloatArray, rho: FloatArr
             return out[0], out[1]
     i = int(todo[0])
     raise ConvergenceError(
-        f"E[phi(u) phi(v)] of {activation!r} did not settle for {todo.size} pairs, the first at scales {s[i]:.4g}, {t[i]:.4g} "
-        f"and correlation {rho[i]:.12g}: relative change {gap.max():.1e} at the finest of {len(_ORDERS)} levels; "
+        f"E[phi(u) phi(v)] of {activation!r} did not settle for {todo.size} pairs, the first at scales {s[i]:.4g}, "
+        f"{t[i]:.4g} and correlation {rho[i]:.12g}: relative change {gap.max():.1e} at the finest of {len(_ORDERS)} levels; "
         "declare every kink of the activation"
     )
 
@@ -72,7 +72,9 @@ def _at_order(
 def _integrate(
     activation: Activation, s: FloatArray, t: FloatArray, rho: FloatArray, orders: tuple[int, int], depth: int
 ) -> FloatArray:
-    theta = 2.0 * np.arcsin(np.sqrt(np.clip(0.5 * (1.0 - rho), 0.0, 1.0)))
+    # Near rho = -1 the kink lines of u and -v nearly coincide: turn v round, for pi - theta would lose their distance.
+    t = np.copysign(t, rho)
+    theta = 2.0 * np.arcsin(np.sqrt(np.clip(0.5 * (1.0 - np.abs(rho)), 0.0, 1.0)))
     psi, angular = _panels(_sectors(activation.kinks, s, t, theta, depth), orders[1])
     across, along = np.cos(psi), np.cos(psi - theta[:, None])
     ends = [np.zeros_like(psi), *(np.full_like(psi, RADIUS * 0.5**d) for d in range(depth + 1))]
@@ -89,9 +91,7 @@ def _integrate(
     return np.stack([(weight * f).sum(axis=(1, 2)) for f in products])
 
 
-def _sectors(
-    kinks: tuple[float, ...], s: FloatArray, t: FloatArray, theta: FloatArray, depth: int
-) -> FloatArray:
+def _sectors(kinks: tuple[float, ...], s: FloatArray, t: FloatArray, theta: FloatArray, depth: int) -> FloatArray:
     """Angles, sorted over one turn, between which no kink line changes its place: ``(n, sectors + 1)``.
 
     Sectors shrink towards the directions in which u or v vanishes: there the integrand changes fastest.
@@ -101,10 +101,10 @@ def _sectors(
     nearby = [sign * 0.5 * 0.4**d for d in range(depth) for sign in (-1.0, 1.0)]
     angles = edges + [edge + by for edge in edges for by in nearby]
     width = np.maximum(np.sin(theta), 1e-300)
-    for k, l in product(kinks, kinks):
-        if k or l:
+    for k, other in product(kinks, kinks):
+        if k or other:
             x = k / s
-            angles.append(np.arctan2((l / t - np.cos(theta) * x) / width, x))
+            angles.append(np.arctan2((other / t - np.cos(theta) * x) / width, x))
     ordered = np.sort(np.mod(np.stack(angles, axis=-1), 2.0 * np.pi), axis=-1)
     return np.concatenate([ordered, ordered[:, :1] + 2.0 * np.pi], axis=-1)
 

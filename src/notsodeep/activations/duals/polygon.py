@@ -29,8 +29,8 @@ def evaluate(form: PiecewiseLinear, s: FloatArray, t: FloatArray, rho: FloatArra
             beyond = ndtr(-h)
             value += constant * d * scale * (density(h) - h * beyond) + first * d * s * t * rho * beyond
             slope += first * d * beyond
-    for (k, d), (l, e) in product(bends, bends):
-        both, product_moment = _upper_quadrant(k / s, l / t, rho)
+    for (k, d), (other, e) in product(bends, bends):
+        both, product_moment = _upper_quadrant(k / s, other / t, rho)
         value += d * e * s * t * product_moment
         slope += d * e * both
     return value, slope
