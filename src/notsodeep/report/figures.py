@@ -1,0 +1,55 @@
+"""The picture of the main job, drawn with matplotlib's objects: no global state."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from notsodeep.experiments.twin import TwinResult
+from notsodeep.report.files import StrPath, write_bytes
+from notsodeep.report.panels import draw_activations, draw_eigenvalues, draw_entries
+
+DPI = 150
+_SIZE = (12.0, 4.4)  # inches
+
+
+def twin_figure(result: TwinResult) -> Figure:
+    """Return the picture of a result: eigenvalues of the kernels, activations, entries against entries."""
+    figure = Figure(figsize=_SIZE, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1))
+    figure.set_facecolor("white")
+    left, middle, right = figure.subplots(1, 3)
+    draw_eigenvalues(left, result)
+    draw_activations(middle, result)
+    draw_entries(right, result)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """Return ``figure`` as the content of a PNG file."""
+    return _rendered(figure, "png")
+
+
+def save_figure(figure: Figure, path: StrPath) -> Path:
+    """Write ``figure`` to ``path`` in the format that its ending names (png, svg, pdf); complete or not at all.
+
+    Raises
+    ------
+    ValueError
+        When matplotlib has no such format.
+    OSError
+        When ``path`` cannot be written.
+    """
+    kind = Path(path).suffix[1:].lower()
+    legal = figure.canvas.get_supported_filetypes()
+    if kind not in legal:
+        raise ValueError(f"path must end in one of {', '.join(f'.{name}' for name in sorted(legal))}, got {path}")
+    return write_bytes(path, _rendered(figure, kind))
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind)
+    return buffer.getvalue()

@@ -1,0 +1,66 @@
+"""Files that are complete or absent, and folders that can be written to."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TypeAlias
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+FILES = ("match.json", "net.safetensors", "report.html", "report.png")
+"""What the main job writes into its folder"""
+
+
+def write_bytes(path: StrPath, content: bytes) -> Path:
+    """Write ``content`` beside ``path`` and move it there: the file is complete or absent.
+
+    Raises
+    ------
+    OSError
+        When ``path`` cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def check_folder(folder: StrPath) -> Path:
+    """Return ``folder`` as a path after making sure that :data:`FILES` can be written in it; nothing is left behind.
+
+    The folder need not exist yet: then the nearest one above it is tried.
+
+    Raises
+    ------
+    OSError
+        When the folder, or what is above it, is a file or cannot be written to, or one of the files is a folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_folder(f"{folder}/not/there/yet").exists()
+    False
+    """
+    folder = Path(folder).expanduser()
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise NotADirectoryError(f"{folder} cannot be a folder for results: {existing} is not a folder")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise OSError(f"{folder} cannot be written to: {error.strerror or error}") from error
+    taken = [folder / name for name in FILES if (folder / name).is_dir()]
+    if taken:
+        raise IsADirectoryError(f"{taken[0]} is a folder; a result is to be written there")
+    return folder

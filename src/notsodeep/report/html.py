@@ -1,0 +1,59 @@
+"""The main job's result as one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import torch
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from notsodeep._version import __version__
+from notsodeep.experiments.twin import TwinResult
+from notsodeep.report.tables import twin_tables
+from notsodeep.report.wording import KERNELS, headline, picture_words
+
+
+def twin_html(result: TwinResult, figure_png: bytes, command: str | None = None) -> str:
+    """Return the page: what was found, the tables, the picture ``figure_png``, how to use it and how it was made.
+
+    ``command`` is the command line that made the result, when there was one.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("twin.html").render(
+        headline=headline(result),
+        kernel=result.match.kernel,
+        kernel_name=KERNELS[result.match.kernel],
+        tables=twin_tables(result),
+        picture=base64.b64encode(figure_png).decode("ascii"),
+        alt=picture_words(result),
+        data=result.samples.train,
+        width=result.config.width,
+        settings=_settings(result, command),
+    )
+
+
+def _settings(result: TwinResult, command: str | None) -> dict[str, str]:
+    """What the page says about how it was made, by name."""
+    train, config = result.samples.train, result.config
+    scaling = "as drawn" if train.scaler is None else f"centred, scaled by {train.scaler.mode} norm"
+    sizes = f"{train.n} training and {result.samples.test.n} test samples, {train.p} features"
+    settings = {
+        "DEQ": repr(config.deq),
+        "Kernel": KERNELS[result.match.kernel],
+        "Trained weights of the DEQ": ", ".join(sorted(result.match.trainable)),
+        "Family of networks": f"{result.match.family} (asked for: {config.family})",
+        "Data": f"{train.name}: {sizes}, {scaling}",
+        "Classes": ", ".join(map(str, train.classes)),
+        "Finite networks": f"width {config.width}, seed {config.seed}",
+        "Versions": f"notsodeep {__version__}, torch {torch.__version__}",
+    }
+    if result.match.kernel == "ck":
+        del settings["Trained weights of the DEQ"]
+    return ({"Command": command} if command else {}) | settings

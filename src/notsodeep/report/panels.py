@@ -1,0 +1,149 @@
+"""Panels of the main job's picture; each draws one thing into the axes it is given."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.legend_handler import HandlerTuple
+
+from notsodeep.activations import Activation
+from notsodeep.checks import FloatArray
+from notsodeep.experiments.twin import TwinResult
+from notsodeep.report.facts import Facts, layer_scales
+from notsodeep.report.numerals import percent
+from notsodeep.report.wording import deq_words, short_name
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000"
+"""Colours that the colour-blind can tell apart (Okabe and Ito)"""
+_LAYERS = ((VERMILION, "-"), (PURPLE, "--"), (GREEN, "-."))
+_DEVIATIONS = 3.0
+_MOST_POINTS = 5000
+_NEGLIGIBLE = 1e-8  # eigenvalues below this share of the largest are not drawn
+_FAINT: dict[str, Any] = {"alpha": 0.5, "mec": "none"}
+_FLOOR = 0.6  # where the axis of counts starts
+_SMALL = 8.5
+_LONGEST = 24  # letters of a data set's name
+
+
+class _Style(NamedTuple):
+    label: str
+    line: dict[str, Any]
+    mark: dict[str, Any]
+
+
+_STYLES = {
+    "deq": _Style(
+        "DEQ",
+        {"color": BLUE, "fill": True, "alpha": 0.35},
+        {"color": BLUE, "marker": "o", "ms": 7.5, "mfc": "none", "mew": 1.0},
+    ),
+    "equivalent": _Style(
+        "random-matrix equivalent",
+        {"color": GREEN, "lw": 1.3, "ls": (0, (4, 2))},
+        {"color": GREEN, "marker": "x", "ms": 5, "mew": 1.0},
+    ),
+    "network": _Style("network", {"color": VERMILION, "lw": 1.3}, {"color": VERMILION, "marker": ".", "ms": 3.5}),
+}
+
+
+def draw_eigenvalues(axes: Axes, result: TwinResult) -> None:
+    """Histograms of the bulk in common logarithmic bins; eigenvalues apart from it as marks at the height of one."""
+    largest = max(float(values[-1]) for values in result.eigenvalues.values())
+    shown = {name: values[values > _NEGLIGIBLE * largest] for name, values in result.eigenvalues.items()}
+    edges = _bins(np.concatenate(list(shown.values())), result.samples.train.n)
+    limit = bulk_limit(shown["deq"], float(np.log(edges[1] / edges[0])))
+    handles, labels = [], []
+    for which, style in _STYLES.items():
+        values = shown[which]
+        bulk, apart = values[values <= limit], values[values > limit]
+        steps = axes.stairs(np.maximum(np.histogram(bulk, edges)[0], _FLOOR), edges, baseline=_FLOOR, **style.line)
+        (marks,) = axes.plot(apart, np.ones(len(apart)), ls="none", **style.mark)
+        hidden = len(result.eigenvalues[which]) - len(values)
+        labels.append(style.label + (f" ({hidden} near or below 0 left out)" if hidden else ""))
+        handles.append((steps, marks) if len(apart) else (steps,))
+    axes.set(xscale="log", yscale="log", ylim=(_FLOOR, None))
+    axes.set(xlabel="eigenvalue (marks: apart from the bulk)", ylabel="eigenvalues in a bin")
+    name = result.samples.train.name
+    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
+    _title(axes, f"Spectra on {result.samples.train.n} samples of {short}")
+    _legend(axes, handles=handles, labels=labels, handler_map={tuple: HandlerTuple(ndivide=None)}, handlelength=4.0)
+
+
+def _bins(values: FloatArray, n: int) -> FloatArray:
+    low, high = np.log(values.min()), np.log(values.max())
+    margin = 0.02 * (high - low) + 1e-3
+    return np.exp(np.linspace(low - margin, high + margin, 1 + int(np.clip(2.0 * n**0.5, 12, 50))))
+
+
+def bulk_limit(values: FloatArray, gap: float) -> float:
+    """Return where the bulk of ascending positive eigenvalues ends: in the first gap of the upper half.
+
+    A gap is a factor of more than ``exp(gap)``. Without one, all of them are bulk.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bulk_limit(np.array([1.0, 1.1, 1.2, 1.3, 5.2, 5.3]), gap=0.5)
+    2.6
+    """
+    half = len(values) // 2
+    gaps = half + np.flatnonzero(np.diff(np.log(values[half:])) > gap)
+    return float(np.sqrt(values[gaps[0]] * values[gaps[0] + 1])) if gaps.size else float("inf")
+
+
+def draw_activations(axes: Axes, result: TwinResult) -> None:
+    """Activations of both models where their pre-activations are, three standard deviations to either side."""
+    rest = Facts.of(result).rest
+    curve(axes, rest.activation, rest.tau_star, f"DEQ: {deq_words(result)}", color=BLUE, lw=4.0, alpha=0.45)
+    scales = layer_scales(result.match.spec, result.match.deq.tau0)
+    for i, (layer, scale) in enumerate(zip(result.match.spec.layers, scales, strict=True)):
+        color, dashes = _LAYERS[i % len(_LAYERS)]
+        curve(axes, layer.activation, scale, f"layer {i + 1}: {short_name(layer.activation)}", color=color, ls=dashes)
+    axes.axhline(0.0, color="0.8", lw=0.8, zorder=0)
+    axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
+    axes.set(xlabel="pre-activation, within 3 standard deviations", ylabel="activation, centred")
+    _title(axes, "Activations")
+    _legend(axes)
+
+
+def curve(axes: Axes, phi: Activation, scale: float, label: str, **line: Any) -> None:
+    """Draw one activation over three standard deviations ``scale`` of its pre-activations."""
+    u = _DEVIATIONS * scale * np.linspace(-1.0, 1.0, 601)
+    axes.plot(u, phi(u), label=label, **line)
+
+
+def draw_entries(axes: Axes, result: TwinResult) -> None:
+    """Entries of the network's kernel against the DEQ's: the diagonal, and a sample of the others."""
+    deq, network = result.kernels
+    rows, columns = pairs(len(deq))
+    axes.plot(deq[rows, columns], network[rows, columns], ".", color=BLUE, ms=4, label="off the diagonal", **_FAINT)
+    axes.plot(deq.diagonal(), network.diagonal(), "D", color=ORANGE, ms=3.5, label="diagonal", **_FAINT)
+    corners = axes.dataLim.get_points()
+    low, high = float(corners.min()), float(corners.max())
+    margin = 0.04 * (high - low)
+    ends = (low - margin, high + margin)
+    axes.plot(ends, ends, color=BLACK, lw=0.8, zorder=0, label="equal")
+    axes.set(xlim=ends, ylim=ends, xlabel="kernel of the DEQ", ylabel="kernel of the network")
+    _title(axes, f"Entries: relative spectral distance {percent(result.distance.spectral)}")
+    _legend(axes, markerscale=1.6)
+
+
+def pairs(n: int) -> tuple[Any, Any]:
+    """Return row and column indices above the diagonal: all of them, or a sample of fixed seed."""
+    rows, columns = np.triu_indices(n, 1)
+    if len(rows) > _MOST_POINTS:
+        kept = np.random.default_rng(0).choice(len(rows), _MOST_POINTS, replace=False)
+        rows, columns = rows[kept], columns[kept]
+    return rows, columns
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, fontsize=10, parse_math=False)
+    axes.tick_params(labelsize=_SMALL)
+
+
+def _legend(axes: Axes, **more: Any) -> None:
+    """Below the axes, where it covers no data."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, fontsize=_SMALL, **more)
