@@ -11,6 +11,7 @@ import numpy as np
 
 from notsodeep.activations.backend import is_tensor
 from notsodeep.activations.interpolant import derivative_by_interpolation
+from notsodeep.errors import SmoothnessWarning
 
 _PROBE = np.array([-1.37, -0.41, 0.29, 1.13])
 
@@ -32,7 +33,8 @@ class Elementwise:
             raise ValueError(f"{name} must be callable, got {call!r}")
         probe = np.setdiff1d(_PROBE, kinks)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # a probe is not the user's input
+            warnings.simplefilter("ignore")  # a probe is not the user's input ...
+            warnings.simplefilter("always", SmoothnessWarning)  # ... but this is about the function itself
             value, why = _try_numpy(call, probe)
             tensor_value = _try_torch(call, probe)
             seen = value if value is not None else tensor_value
