@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table as wide as the terminal, or, in a pipe, as wide as its content."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*head, title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(*head, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))
     Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)

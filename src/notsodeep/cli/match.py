@@ -87,7 +87,8 @@ def _show(result: TwinResult) -> None:
     from notsodeep.report import twin_tables
 
     for table in twin_tables(result):
-        print_table(table.header, [(label, *cells) for label, cells in table.rows], table.title)
+        typer.secho(table.title, bold=True)
+        print_table(table.header, [(label, *cells) for label, cells in table.rows])
         for note in table.notes:
             typer.echo(note)
         typer.echo("")
