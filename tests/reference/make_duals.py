@@ -5,8 +5,8 @@ function is written here a second time. Scales, correlations and parameters are 
 
 Scheme: 80-bit arithmetic (``numpy.longdouble``) and the tensor quadrature in principal axes of ``naive_kernels``, which
 has no narrow features at any correlation. Nested mpmath quadrature is too slow for a table; it checks two numbers here,
-and arc-cosine, arc-sine and characteristic functions check whole families. Each number is computed with two rules, which
-must agree to ``AGREE`` of its size. erf itself is SciPy's double.
+and arc-cosine, arc-sine and characteristic functions check whole families. Two rules must agree on each number to
+``AGREE`` of its size. erf itself is SciPy's double.
 
 ``size`` are the Cauchy-Schwarz bounds sqrt(E phi(u)^2 E phi(v)^2) of value and slope: what errors are relative to.
 """

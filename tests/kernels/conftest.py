@@ -1,0 +1,5 @@
+"""Let pytest explain the assertions of the conformance kit."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.kernels.kit")
