@@ -96,7 +96,7 @@ def ntk(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all
     array([[0.325138, 0.      ],
            [0.      , 0.325138]])
     """
-    return kernels(spec, X, Y, trainable)[1]
+    return _evaluate(spec, X, Y, trainable_weights(spec, trainable))[1]
 
 
 def kernels(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
@@ -109,7 +109,7 @@ def kernels(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = 
     >>> G.shape, bool((K.diagonal() > G.diagonal()).all())
     ((3, 3), True)
     """
-    return _evaluate(spec, X, Y, trainable_weights(spec, trainable))
+    return _evaluate(spec, X, Y, trainable_weights(spec, trainable), stacklevel=5)  # called through the package
 
 
 def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
@@ -129,14 +129,14 @@ def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tup
     return _like(X, found.ck), _like(X, found.ntk)
 
 
-def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str]) -> tuple[Any, Any]:
+def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], stacklevel: int = 4) -> tuple[Any, Any]:
     trainable_weights(spec, "all")
     x = _samples("X", X)
     y = x if Y is None or Y is X else _samples("Y", Y)
     if y.rows.shape[1] != x.rows.shape[1]:
         raise ValueError(f"X and Y must have as many features, got {x.rows.shape[1]} and {y.rows.shape[1]}")
     if isinstance(spec, DEQ):
-        warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel=4)
+        warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel)
     found = assemble(_prepare(spec, x, y, trained), x, y)
     return _like(X, found.ck), _like(X, found.ntk)
 
@@ -149,7 +149,8 @@ def _samples(name: str, value: Any) -> Samples:
     if is_tensor(value):
         samples(name, value.detach().cpu().numpy())
         return Samples.of(value.detach().to(torch.float64))
-    return Samples.of(torch.from_numpy(samples(name, value)))
+    array = samples(name, value)
+    return Samples.of(torch.from_numpy(array if array.flags.writeable else array.copy()))  # torch warns of the others
 
 
 def _like(template: Any, result: torch.Tensor) -> Any:
