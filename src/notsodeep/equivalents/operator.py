@@ -130,7 +130,8 @@ class EquivalentOperator:
         return self._out(torch.from_numpy(values).to(self._X)), self._out(torch.from_numpy(vectors).to(self._X))
 
     def _dense(self) -> torch.Tensor:
-        matrix = self.linear * (self._X @ self._X.T) + self._V @ self._C @ self._V.T
+        low_rank = self._V @ self._C @ self._V.T
+        matrix = self.linear * (self._X @ self._X.T) + 0.5 * (low_rank + low_rank.T)
         matrix.diagonal().add_(self.diagonal)
         return matrix
 

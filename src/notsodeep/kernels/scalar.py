@@ -103,6 +103,9 @@ def _fixed_points(deq: DEQ) -> Iterator[float]:
         power = m.square - m.mean**2 if deq.center else m.square
         return np.asarray(deq.sigma_a2 * power + base - q)
 
+    if not excess(base) > 0:  # a constant activation adds no variance
+        yield base
+        return
     start = base
     while start < _LARGEST * base:
         grid = start * _STEPS

@@ -29,7 +29,9 @@ def propose(target: Target) -> Proposal:
     ``kappa2 = gamma2 + tau0^2 a^2 erf(h / sqrt 2)``; it reaches every ratio above 1.
     """
     if target.is_even:
-        return Proposal(None, math.inf, "an even activation has no linear part, every hard tanh has one")
+        scale = math.sqrt(target.numbers[3] / _spread(target, _NARROWEST)) / target.tau0
+        spec = _layer(target, _NARROWEST, linear=scale**2)
+        return Proposal(spec, target.residual(spec), "an even activation has no linear part, every hard tanh has one")
     spread = max(target.spread, 1.0)
     ceiling = _spread(target, _NARROWEST)
     if spread >= ceiling:
@@ -64,9 +66,10 @@ def _clip_square(h: float, square: float) -> float:
     return h**2 * (1.0 - float(density(0.0)) * h * (4.0 / 3.0 - h**2 * (2.0 / 15.0 - h**2 / 70.0)))
 
 
-def _layer(target: Target, h: float) -> MLP:
+def _layer(target: Target, h: float, linear: float | None = None) -> MLP:
+    """The layer of half-width ``h tau0`` whose kernel has the linear part given, by default the target's."""
     inside = float(erf(h / math.sqrt(2.0)))
     shares = 1.0 if target.kernel == "ck" else 2.0
-    slope = math.sqrt(target.numbers[0] / shares) / inside
+    slope = math.sqrt((target.numbers[0] if linear is None else linear) / shares) / inside
     parameters: dict[str, Any] = {"scale": slope, "clip": h * target.tau0}
     return MLP((Layer(activation("hardtanh", **parameters)),))

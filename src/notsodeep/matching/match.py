@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
@@ -39,7 +38,8 @@ class Match:
     residual: float
     """Largest relative miss of the four numbers"""
     status: str
-    """``matched``, ``infeasible`` (the family has no such network; see ``reason``) or ``not_converged``"""
+    """``matched``; ``infeasible``: the closest network of the family misses the numbers (for the NTK of leaky ReLU
+    layers: the closest that a search from many starts found); ``not_converged``: the search did not settle"""
     reason: str
     """Why this family was taken, and why it does not match if so"""
 
@@ -97,8 +97,8 @@ def match(
     Raises
     ------
     ValueError
-        When an argument is illegal, no family fits ``max_depth``, the family has no network to come close with
-        (``hard_tanh`` for an even activation), the kernel is zero, or the DEQ has no stable fixed point.
+        When an argument is illegal, no family fits ``max_depth``, the kernel is zero, or the DEQ has no stable
+        fixed point.
     ConvergenceError
         When the search did not settle and ``on_failure`` is ``"raise"``.
 
@@ -123,11 +123,13 @@ def match(
     target = Target.of(deq, kernel, trained)
     if target.numbers[3] == 0.0:
         raise ValueError(f"the {kernel} of {deq!r} with trainable={sorted(trained)} is zero: there is nothing to match")
-    name, best = _best(target, names)
-    if best.spec is None:
-        raise ValueError(f"the family {name} has no network for {deq!r}: {best.reason}; try another family")
+    proposals = _proposals(target, names)
+    name = min(proposals, key=lambda each: (proposals[each].residual > TOLERANCE, proposals[each].residual))
+    best = proposals[name]
     status = _status(best)
-    found = Match(deq, kernel, trained, name, best.spec, best.residual, status, _reason(target, name, family, best))
+    found = Match(
+        deq, kernel, trained, name, best.spec, best.residual, status, _reason(target, name, family, proposals)
+    )
     if status == "not_converged" and on_failure == "raise":
         raise ConvergenceError(
             f"the search in the family {name} stopped at a relative residual of {best.residual:.1e} without settling; "
@@ -146,24 +148,25 @@ def _candidates(family: str, max_depth: int) -> list[str]:
     return fitting
 
 
-def _best(target: Target, names: list[str]) -> tuple[str, Proposal]:
-    """Shallowest family that matches, else the closest."""
+def _proposals(target: Target, names: list[str]) -> dict[str, Proposal]:
+    """What the families propose, shallowest first, up to the first one that matches."""
     proposals: dict[str, Proposal] = {}
     for name in names:
         proposals[name] = FAMILIES[name].propose(target)
         if proposals[name].residual <= TOLERANCE:
-            return name, proposals[name]
-    name = min(names, key=lambda each: proposals[each].residual)
-    return name, proposals[name]
+            break
+    return proposals
 
 
 def _status(best: Proposal) -> str:
     if best.residual <= TOLERANCE:
         return "matched"
-    return "infeasible" if best.settled and math.isfinite(best.residual) else "not_converged"
+    return "infeasible" if best.settled else "not_converged"
 
 
-def _reason(target: Target, name: str, family: str, best: Proposal) -> str:
-    kind = "odd" if target.is_odd else "not odd"
+def _reason(target: Target, name: str, family: str, proposals: dict[str, Proposal]) -> str:
+    kind = "odd" if target.is_odd else "even" if target.is_even else "neither odd nor even"
     chosen = f"{name}: the target is {kind}" if family == "auto" else f"{name}: as asked"
-    return chosen if best.residual <= TOLERANCE else f"{chosen}; {best.reason}"
+    if proposals[name].residual <= TOLERANCE:
+        return chosen
+    return "; ".join([chosen, *(f"{each}: {proposal.reason}" for each, proposal in proposals.items())])

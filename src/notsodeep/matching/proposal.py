@@ -11,7 +11,7 @@ from notsodeep.spec import MLP
 class Proposal:
     """A family's best network for a target."""
 
-    spec: MLP | None
+    spec: MLP
     residual: float
     """Largest relative miss of the target's numbers"""
     reason: str
