@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def match(
+    context: typer.Context,
     activation: Annotated[
         str, typer.Option(help="Activation of the DEQ, with parameters as in leaky_relu:slope=0.1.")
     ] = "relu",
@@ -74,13 +76,14 @@ def match(
         samples = load_samples(data, _labels(classes), n, seed=seed, scale=scale, data_dir=data_dir)
         result = run_twin(config, samples, progress)
         progress("writing the report")
-        paths = write_twin(result, out)
+        paths = write_twin(result, out, _command(context))
     if as_json:
         typer.echo(json.dumps(twin_document(result), indent=2))
         return
     _show(result)
-    for name, path in paths.items():
-        typer.echo(f"{name:<18} {path}")
+    *others, page = sorted(paths, key=lambda name: name == "report.html")
+    for name in (*others, page):
+        typer.echo(f"{name:<18} {paths[name]}")
 
 
 def _show(result: TwinResult) -> None:
@@ -92,6 +95,18 @@ def _show(result: TwinResult) -> None:
         for note in table.notes:
             typer.echo(note)
         typer.echo("")
+
+
+def _command(context: typer.Context) -> str:
+    """Return the command line as it was written, as far as it differs from the defaults."""
+    words = ["notsodeep", "match"]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            value = context.params[name]
+            words += [parameter.opts[-1]] if value is True else [parameter.opts[-1], str(value)]
+    return shlex.join(words)
 
 
 def _labels(text: str | None) -> tuple[Any, ...] | None:

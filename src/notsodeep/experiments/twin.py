@@ -100,7 +100,7 @@ def run_twin(
     progress(STAGES[3])
     eigenvalues = {name: np.linalg.eigvalsh(matrix) for name, matrix in matrices.items()}
     progress(STAGES[4])
-    across = dict(zip(("deq", "network"), kernel_pair(found, samples.test.X, X), strict=True))
+    across = {name: k.T for name, k in zip(("deq", "network"), kernel_pair(found, X, samples.test.X), strict=True)}
     by_kernel = {name: _kernel_accuracy(matrices[name], across[name], samples) for name in across}
     progress(STAGES[5])
     finite_accuracy, forward, network = _finite(config, found, samples)
