@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import ndtr
 
 import notsodeep as nsd
 from notsodeep.activations.duals import Dual, polar, polygon, series
@@ -140,6 +141,16 @@ def test_owens_t_and_polar_quadrature_agree_up_to_correlation_one(gap, sign):
     close(closed[1], numeric[1], VALUES)
 
 
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_waves_of_very_large_scales_are_finite(name):
+    """u and v cover many periods: what is left comes from u - v alone."""
+    scale, rho = np.array([30.0, 1e3]), np.array([1.0 - 0.5 / 900, 1.0 - 0.5 / 1e6])
+    value, slope = pairs(nsd.activation(name), scale, scale, rho)
+    want = 0.5 * np.exp(-(scale**2) * (1.0 - rho))
+    close(value, want, 1e-9)  # 1 - rho has lost six digits
+    close(slope, want, 1e-9)
+
+
 @pytest.mark.parametrize("gap", [2.0**-53, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3])
 def test_slope_of_a_kink_at_zero_keeps_its_digits_near_correlation_one(gap):
     rho, one = np.array([1.0 - gap, gap - 1.0]), np.ones(2)
@@ -166,3 +177,15 @@ def test_few_hard_pairs_do_not_make_long_series(monkeypatch):
     for name in ("hardtanh", "elu"):
         dual_of(nsd.activation(name), s, s)(i, i + 1, torch.tensor([0.5, 0.999, 1.0 - 1e-9], dtype=torch.float64))
     assert max(made) <= 128
+
+
+def test_value_of_a_function_that_jumps():
+    """E[sign(u - k) sign(v - k)] is a bivariate normal probability, which Owen's T knows."""
+    knot = 0.3
+    step = nsd.Activation(
+        lambda x: np.sign(x - knot), lambda x: 0.0 * x, kinks=(knot,), second_derivative=lambda x: 0.0 * x
+    )
+    s, t, rho = np.array([1.0, 0.7, 2.0]), np.array([1.0, 1.3, 0.4]), np.array([0.9999, -0.99, 1.0 - 1e-6])
+    both, _ = polygon._upper_quadrant(knot / s, knot / t, rho)
+    want = 4.0 * both - 2.0 * ndtr(-knot / s) - 2.0 * ndtr(-knot / t) + 1.0
+    close(polar.evaluate(step, s, t, rho)[0], want, VALUES, scale=1.0)

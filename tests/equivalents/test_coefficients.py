@@ -22,7 +22,7 @@ SOLVED = 1e-12
 ZERO = 1e-18
 """Odd functions have E[phi''] = 0, of which rounding leaves the square."""
 DERIVED = 2e-10
-"""Second derivatives of a Chebyshev interpolant of the exact kernels: 1e-14 over the squared half width, a few times."""
+"""Second derivatives of a Chebyshev interpolant of the exact kernels: some 1e-14 over the squared half width."""
 HALF_WIDTH, NODES = 0.1, 15
 
 

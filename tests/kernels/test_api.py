@@ -183,7 +183,7 @@ def test_transposing_swaps_the_samples(spec):
 
 def test_a_layer_that_gets_no_signal_is_named():
     dead = nsd.MLP([nsd.Layer(nsd.activation("three_slope", left=0.0, middle=0.0, right=0.0)), nsd.Layer("tanh")])
-    with pytest.raises(ValueError, match="no signal reaches .*tanh"):
+    with pytest.raises(ValueError, match=r"no signal reaches .*tanh"):
         nsd.ck(dead, unit())
 
 
@@ -191,3 +191,14 @@ def test_functions_that_jump_are_refused_with_the_remedy():
     step = nsd.Activation(np.sign, lambda x: 0.0 * x, kinks=(0.0,))
     with pytest.raises(ValueError, match="itself jumps at 0: give its derivative and second_derivative"):
         nsd.ck(nsd.MLP(nsd.Layer(step)), unit())
+
+
+def test_tangent_kernel_of_a_function_that_jumps_is_refused():
+    """Its diagonal is infinite, and E[phi' phi'] has point masses that no quadrature of phi' sees."""
+    step = nsd.Activation(
+        lambda x: np.sign(x) + 0.5 * x, lambda x: 0.0 * x + 0.5, kinks=(0.0,), second_derivative=lambda x: 0.0 * x
+    )
+    mlp, X = nsd.MLP([nsd.Layer("tanh"), nsd.Layer(step)]), unit()
+    with pytest.raises(ValueError, match=r"NTK is infinite on its diagonal: the activation of layer 2, .*jumps"):
+        nsd.ntk(mlp, X)
+    np.testing.assert_array_equal(nsd.ntk(mlp, X, trainable="readout"), nsd.ck(mlp, X))

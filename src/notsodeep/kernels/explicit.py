@@ -23,6 +23,9 @@ class ExplicitKernel:
 
     def __init__(self, mlp: MLP, x: Samples, y: Samples, trained: frozenset[str]) -> None:
         self._mlp, self._trained, self._x = mlp, trained, x
+        self._below = bool(trained - {"readout"})
+        if self._below:
+            _check_continuous(mlp)
         self._left = _scales(mlp, x)
         self._right = self._left if y is x else _scales(mlp, y)
         sides = zip(mlp.layers, self._left, self._right, strict=True)
@@ -65,10 +68,19 @@ class ExplicitKernel:
         g, k = gram, torch.zeros_like(gram)
         for i, (layer, name) in enumerate(zip(self._mlp.layers, weight_names(self._mlp), strict=False)):
             value, slope = expect(i, layer.weight_var * g)
-            if self._trained:
+            if self._below:
                 k = layer.weight_var * (layer.learning_rate * (name in self._trained) * g + k) * slope
             g = value
         return Values(g, k + ("readout" in self._trained) * g)
+
+
+def _check_continuous(mlp: MLP) -> None:
+    for i, layer in enumerate(mlp.layers, 1):
+        if np.isinf(moments(layer.activation, 1.0).slope_square):
+            raise ValueError(
+                f"the NTK is infinite on its diagonal: the activation of layer {i}, {layer.activation!r}, jumps; "
+                'ck and trainable="readout" are finite'
+            )
 
 
 def _scales(mlp: MLP, x: Samples) -> list[torch.Tensor]:

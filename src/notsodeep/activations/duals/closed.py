@@ -60,9 +60,9 @@ def _wave(form: Wave) -> ClosedForm | None:
         # Variances of u - v and of u + v, without cancellation.
         minus = (s - t) ** 2 + 2.0 * s * t * (1.0 - rho)
         plus = (s - t) ** 2 + 2.0 * s * t * (1.0 + rho)
-        total, gap = torch.exp(-0.5 * w**2 * torch.maximum(minus, plus)), 0.5 * w**2 * (plus - minus)
+        larger, gap = torch.exp(-0.5 * w**2 * torch.minimum(minus, plus)), 0.5 * w**2 * (plus - minus)
         even = 0.5 * (torch.exp(-0.5 * w**2 * minus) + torch.exp(-0.5 * w**2 * plus))
-        odd = 0.5 * torch.sign(gap) * total * torch.expm1(torch.abs(gap))
+        odd = -0.5 * torch.sign(gap) * larger * torch.expm1(-torch.abs(gap))
         return (even, w**2 * odd) if form.even else (odd, w**2 * even)
 
     return evaluate

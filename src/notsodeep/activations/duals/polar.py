@@ -37,7 +37,7 @@ def evaluate(activation: Activation, s: FloatArray, t: FloatArray, rho: FloatArr
     bound = np.stack([np.sqrt(m.square * n.square), np.sqrt(m.slope_square * n.slope_square)])
     out = np.empty((2, rho.size))
     todo = np.arange(rho.size)
-    before = np.full((2, rho.size), np.inf)
+    before = np.full((2, rho.size), 1e200)  # far off, but finite: the bound is infinite where phi jumps
     for orders in _ORDERS:
         now = _at_order(activation, s[todo], t[todo], rho[todo], orders)
         out[:, todo] = now
