@@ -56,7 +56,7 @@ def ck(spec: Spec, X: Any, Y: Any = None) -> Any:
     array([[0.292624, 0.      ],
            [0.      , 0.292624]])
     """
-    return _evaluate(spec, X, Y, frozenset())[0]
+    return _evaluate(spec, X, Y, frozenset(), ("ck",))[0]
 
 
 def ntk(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> Any:
@@ -96,7 +96,7 @@ def ntk(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all
     array([[0.325138, 0.      ],
            [0.      , 0.325138]])
     """
-    return _evaluate(spec, X, Y, trainable_weights(spec, trainable))[1]
+    return _evaluate(spec, X, Y, trainable_weights(spec, trainable), ("ntk",))[0]
 
 
 def kernels(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
@@ -109,7 +109,8 @@ def kernels(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = 
     >>> G.shape, bool((K.diagonal() > G.diagonal()).all())
     ((3, 3), True)
     """
-    return _evaluate(spec, X, Y, trainable_weights(spec, trainable), stacklevel=5)  # called through the package
+    trained = trainable_weights(spec, trainable)
+    return _evaluate(spec, X, Y, trained, ("ck", "ntk"), stacklevel=5)  # called through the package
 
 
 def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
@@ -129,7 +130,7 @@ def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tup
     return _like(X, found.ck), _like(X, found.ntk)
 
 
-def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], stacklevel: int = 4) -> tuple[Any, Any]:
+def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], wanted: tuple[str, ...], stacklevel: int = 4) -> Any:
     trainable_weights(spec, "all")
     x = _samples("X", X)
     y = x if Y is None or Y is X else _samples("Y", Y)
@@ -137,8 +138,8 @@ def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], stacklevel: i
         raise ValueError(f"X and Y must have as many features, got {x.rows.shape[1]} and {y.rows.shape[1]}")
     if isinstance(spec, DEQ):
         warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel)
-    found = assemble(_prepare(spec, x, y, trained), x, y)
-    return _like(X, found.ck), _like(X, found.ntk)
+    found = assemble(_prepare(spec, x, y, trained), x, y, wanted)
+    return tuple(_like(X, found[name]) for name in wanted)
 
 
 def _prepare(spec: Spec, x: Samples, y: Samples, trained: frozenset[str]) -> PairKernel:

@@ -33,17 +33,17 @@ class PairKernel(Protocol):
         """Return the kernels of each sample with itself, from one-dimensional integrals."""
 
 
-def assemble(kernel: PairKernel, x: Samples, y: Samples) -> Values:
-    """Return both kernels of ``x`` against ``y``, symmetric work done once when ``y`` is ``x``."""
+def assemble(kernel: PairKernel, x: Samples, y: Samples, wanted: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Return the wanted kernels (``ck``, ``ntk``) of ``x`` against ``y``, symmetric work done once for ``y is x``."""
     shape, device = (len(x.rows), len(y.rows)), x.rows.device
-    out = Values(*(torch.empty(shape, dtype=torch.float64, device=device) for _ in Values._fields))
+    out = {name: torch.empty(shape, dtype=torch.float64, device=device) for name in wanted}
     hard: list[torch.Tensor] = []
     for rows, columns in _blocks(x, y):
         i = torch.arange(rows.start, rows.stop, device=device)[:, None]
         j = torch.arange(columns.start, columns.stop, device=device)[None, :]
         values, right = kernel.bulk(i, j, x.rows[rows] @ y.rows[columns].T)
-        for matrix, block in zip(out, values, strict=True):
-            matrix[rows, columns] = block
+        for name, matrix in out.items():
+            matrix[rows, columns] = getattr(values, name)
         left = torch.nonzero(~right)
         if y is x:
             left = left[left[:, 0] < left[:, 1]]  # the diagonal and what is below it come otherwise
@@ -54,9 +54,10 @@ def assemble(kernel: PairKernel, x: Samples, y: Samples) -> Values:
     if hard:
         _fill_hard(kernel, x, y, out, torch.cat(hard))
     if y is x:
-        for matrix, diagonal in zip(out, kernel.diagonals(), strict=True):
+        diagonals = kernel.diagonals()
+        for name, matrix in out.items():
             _mirror(matrix)
-            matrix.diagonal().copy_(diagonal)
+            matrix.diagonal().copy_(getattr(diagonals, name))
     return out
 
 
@@ -71,13 +72,13 @@ def _blocks(x: Samples, y: Samples) -> Iterator[tuple[slice, slice]]:
         start = stop
 
 
-def _fill_hard(kernel: PairKernel, x: Samples, y: Samples, out: Values, places: torch.Tensor) -> None:
+def _fill_hard(kernel: PairKernel, x: Samples, y: Samples, out: dict[str, torch.Tensor], places: torch.Tensor) -> None:
     for part in places.split(_PUT_OFF):
         i, j = part.unbind(dim=1)
         if i.numel():
             values = kernel.pairs(i, j, torch.linalg.vecdot(x.rows[i], y.rows[j]))
-            for matrix, found in zip(out, values, strict=True):
-                matrix[i, j] = found
+            for name, matrix in out.items():
+                matrix[i, j] = getattr(values, name)
 
 
 def _mirror(matrix: torch.Tensor) -> None:
