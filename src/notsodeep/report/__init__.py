@@ -5,11 +5,13 @@ from notsodeep.report.figures import save_figure, twin_figure
 from notsodeep.report.files import check_folder
 from notsodeep.report.html import twin_html
 from notsodeep.report.tables import Table, twin_tables
+from notsodeep.report.wording import headline
 from notsodeep.report.writing import write_twin
 
 __all__ = [
     "Table",
     "check_folder",
+    "headline",
     "save_figure",
     "twin_document",
     "twin_figure",

@@ -97,11 +97,12 @@ def _distances(result: TwinResult) -> Table:
     rows = (("shallow network", result.distance), ("random-matrix equivalent", result.equivalent_distance))
     data = result.samples.train
     return Table(
-        f"Distance from the exact {KERNELS[result.match.kernel]} of the DEQ, {data.n} training samples of {data.name}",
+        "Distance from the exact kernel of the DEQ",
         ("kernel of the", "spectral norm", "Frobenius norm"),
         tuple((label, (percent(distance.spectral), percent(distance.frobenius))) for label, distance in rows),
         (
-            "Norm of the difference over norm of the DEQ's kernel. Both models are taken at infinite width.",
+            f"Norm of the difference over norm of the DEQ's {KERNELS[result.match.kernel]}, on {data.n} training "
+            f"samples of {data.name}. Both models are taken at infinite width.",
             "The equivalent is the approximation of arXiv:2402.02697 at the coefficients above"
             + ("." if data.scaler is None else ", here on real data: it is exact for large Gaussian mixtures only."),
         ),
@@ -138,11 +139,11 @@ def _cost(result: TwinResult) -> Table:
     deq, network = result.forward["deq"], result.forward["network"]
     unconverged = deq.unconverged
     return Table(
-        f"Cost of one forward pass of {result.samples.test.n} samples at width {result.config.width}",
+        f"Cost of one forward pass at width {result.config.width}",
         ("", "DEQ", "network", "DEQ / network"),
         (
             (
-                "time",
+                f"time for {result.samples.test.n} samples",
                 (duration(deq.seconds), duration(network.seconds), decimal(deq.seconds / network.seconds, 2)),
             ),
             (
