@@ -10,6 +10,7 @@ from notsodeep.checks import FloatArray
 
 _FEW = 48  # up to so many scales are evaluated one by one
 _MOST = 192  # interpolation nodes at most
+_BAND = 4.0  # largest over smallest scale of a table
 _DEAD = 4e-15  # relative size of the last Chebyshev coefficients at which the series has converged
 
 
@@ -18,8 +19,18 @@ def tabulate(f: Callable[[FloatArray], FloatArray], scales: FloatArray) -> Float
 
     Many scales are served by Chebyshev interpolation in ``log(scale)``, refined until its last
     coefficients are at rounding level relative to the largest; if that never happens ``f`` is
-    evaluated at every distinct scale.
+    evaluated at every distinct scale. The error is relative to the largest value, so a wide range is
+    cut into bands in which the values of ``f`` do not vary much.
     """
+    band = np.floor(np.log(scales / scales.min()) / np.log(_BAND)).astype(int)
+    if not band.any():
+        return _tabulate(f, scales)
+    parts = [np.flatnonzero(band == b) for b in np.unique(band)]
+    values = np.concatenate([_tabulate(f, scales[part]) for part in parts])
+    return values[np.argsort(np.concatenate(parts))]
+
+
+def _tabulate(f: Callable[[FloatArray], FloatArray], scales: FloatArray) -> FloatArray:
     low, high = np.log(scales.min()), np.log(scales.max())
     size = 24
     while scales.size > max(_FEW, size) and size <= _MOST and high > low:

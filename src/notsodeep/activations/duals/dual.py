@@ -35,17 +35,17 @@ class Dual:
 
     def __init__(self, activation: Activation, rows: torch.Tensor, columns: torch.Tensor) -> None:
         self._rows, self._columns = rows, columns
-        self._offset = activation.offset
-        self._bare = activation.shifted(-activation.offset) if activation.offset else activation
-        self._means = [self._mean(rows), self._mean(columns)] if self._offset else None
         self._exact = closed_form(activation.form)
-        self._expansions = _Expansions(self._bare, rows, columns)
+        self._expansions = _Expansions(activation, rows, columns)
+        self._offset = activation.offset if self._exact else 0.0  # closed forms are those of phi without it
+        bare = activation.shifted(-self._offset) if self._offset else activation
+        self._means = [_mean(bare, scales) for scales in (rows, columns)] if self._offset else None
 
     def __call__(self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
         """Return ``(G, slope)`` for pairs of rows ``i`` and columns ``j``, all three of one 1-D shape."""
         if self._exact:
-            return self._with_offset(i, j, self._exact(self._rows[i], self._columns[j], rho))
-        return self._with_offset(i, j, _pair_by_pair(self._expansions, i, j, rho))
+            return self._closed(i, j, rho)
+        return _pair_by_pair(self._expansions, i, j, rho)
 
     def bulk(
         self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor, rough: bool = False
@@ -56,22 +56,21 @@ class Dual:
         approximate and :meth:`__call__` has the exact ones. ``rough`` settles for the shortest series.
         """
         if self._exact:
-            pair = self._exact(self._rows[i], self._columns[j], rho)
-            covered = torch.ones_like(rho, dtype=torch.bool)
-        else:
-            terms, covered = _terms_for(self._expansions, i, j, rho, rough)
-            pair = self._expansions.evaluate(terms, i, j, rho)
-        return *self._with_offset(i, j, pair), covered
+            return *self._closed(i, j, rho), torch.ones_like(rho, dtype=torch.bool)
+        terms, covered = _terms_for(self._expansions, i, j, rho, rough)
+        return *self._expansions.evaluate(terms, i, j, rho), covered
 
-    def _with_offset(self, i: torch.Tensor, j: torch.Tensor, pair: Pair) -> Pair:
-        if self._means is None:
-            return pair
-        return pair[0] + self._offset * (self._means[0][i] + self._means[1][j] + self._offset), pair[1]
+    def _closed(self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
+        value, slope = self._exact(self._rows[i], self._columns[j], rho)  # type: ignore[misc]  # callers have checked
+        if self._means is not None:
+            value = value + self._offset * (self._means[0][i] + self._means[1][j] + self._offset)
+        return value, slope
 
-    def _mean(self, scales: torch.Tensor) -> torch.Tensor:
-        s = scales.cpu().numpy()
-        mean = tabulate(lambda x: moments(self._bare, x).mean[:, None] / x[:, None], s)[:, 0] * s
-        return torch.from_numpy(mean).to(scales)
+
+def _mean(activation: Activation, scales: torch.Tensor) -> torch.Tensor:
+    s = scales.cpu().numpy()
+    mean = tabulate(lambda x: moments(activation, x).mean[:, None] / x[:, None], s)[:, 0] * s
+    return torch.from_numpy(mean).to(scales)
 
 
 class _Expansions:
@@ -138,7 +137,7 @@ def _one_by_one(expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: 
     s, t, r = (x.cpu().numpy() for x in (expansions.rows[i], expansions.columns[j], rho))
     phi = expansions.activation
     if isinstance(phi.form, PiecewiseLinear):
-        value, slope = polygon.evaluate(phi.form, s, t, r)
+        value, slope = polygon.evaluate(phi.form, s, t, r, phi.offset)
     else:
         value, slope = polar.evaluate(phi, s, t, r)
     return torch.from_numpy(value).to(rho), torch.from_numpy(slope).to(rho)

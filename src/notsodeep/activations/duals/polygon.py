@@ -12,7 +12,9 @@ from notsodeep.activations.gaussian import density
 from notsodeep.checks import FloatArray
 
 
-def evaluate(form: PiecewiseLinear, s: FloatArray, t: FloatArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
+def evaluate(
+    form: PiecewiseLinear, s: FloatArray, t: FloatArray, rho: FloatArray, offset: float = 0.0
+) -> tuple[FloatArray, FloatArray]:
     """Return ``E[phi(u) phi(v)]`` and ``E[phi'(u) phi'(v)]`` for 1-D arrays, knots all nonzero.
 
     With ``phi(x) = c + m x + sum_k d_k (x - k)_+`` everything reduces to ``P(u > k, v > l)`` and
@@ -20,7 +22,7 @@ def evaluate(form: PiecewiseLinear, s: FloatArray, t: FloatArray, rho: FloatArra
     """
     first = form.slopes[0]
     bends = [(k, after - before) for k, before, after in zip(form.knots, form.slopes, form.slopes[1:], strict=False)]
-    constant = sum(d * k for k, d in bends if k < 0)
+    constant = offset + sum(d * k for k, d in bends if k < 0)
     value = constant**2 + first**2 * s * t * rho
     slope = np.full_like(rho, first**2)
     for k, d in bends:
