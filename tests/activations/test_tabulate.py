@@ -23,7 +23,7 @@ def smooth(s):
 
 
 def bent(s):
-    return np.abs(np.sin(8.0 * np.log(s)))[:, None]
+    return np.abs(np.sin(60.0 * np.log(s)))[:, None]
 
 
 SCALES = np.random.default_rng(1).uniform(0.4, 2.0, 3000)
