@@ -87,8 +87,9 @@ def match(
 
 
 def _show(result: TwinResult) -> None:
-    from notsodeep.report import twin_tables
+    from notsodeep.report import headline, twin_tables
 
+    typer.secho(f"{headline(result)}\n", bold=True)
     for table in twin_tables(result):
         typer.secho(table.title, bold=True)
         print_table(table.header, [(label, *cells) for label, cells in table.rows])
