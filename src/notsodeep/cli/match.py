@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from notsodeep.experiments.twin import TwinResult
 
 OUT = Path("notsodeep-match")
+WIDTH = 100  # of a line of prose
 
 
 def register(app: typer.Typer) -> None:
@@ -89,12 +91,12 @@ def match(
 def _show(result: TwinResult) -> None:
     from notsodeep.report import headline, twin_tables
 
-    typer.secho(f"{headline(result)}\n", bold=True)
+    typer.secho(fill(headline(result), WIDTH) + "\n", bold=True)
     for table in twin_tables(result):
         typer.secho(table.title, bold=True)
         print_table(table.header, [(label, *cells) for label, cells in table.rows])
         for note in table.notes:
-            typer.echo(note)
+            typer.echo(fill(note, WIDTH))
         typer.echo("")
 
 
