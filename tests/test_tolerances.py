@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 
 def test_passes_within_the_bound():
-    close([1.0, 2.0 + 1e-12], [1.0, 2.0], 1e-12)
-    close(np.array([np.inf, 0.0]), [np.inf, 0.0], 0.0, scale=[1.0, 0.0])
+    assert_close([1.0, 2.0 + 1e-12], [1.0, 2.0], 1e-12)
+    assert_close(np.array([np.inf, 0.0]), [np.inf, 0.0], 0.0, scale=[1.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_passes_within_the_bound():
 )
 def test_fails_beyond_it(actual, desired, scale):
     with pytest.raises(AssertionError):
-        close(actual, desired, 1e-6, scale=scale)
+        assert_close(actual, desired, 1e-6, scale=scale)
 
 
 def test_prints_the_error_achieved():
     with pytest.raises(AssertionError, match=r"slope: 5\.000e-02 of 2 exceeds 1\.0e-06 at \(1,\) \(1 of 2 do\)"):
-        close([1.0, 2.1], [1.0, 2.0], 1e-6, what="slope")
+        assert_close([1.0, 2.1], [1.0, 2.0], 1e-6, what="slope")

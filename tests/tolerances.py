@@ -38,7 +38,7 @@ SERIES = 1e-10
 """A truncated Mehler series, or a plain Gauss-Hermite grid, of a smooth function."""
 
 
-def close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
+def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 
     ``scale`` is what errors are relative to: by default the largest ``|desired|``; pass an array (of the shape of

@@ -17,7 +17,7 @@ from notsodeep.activations.hermite import coefficients
 from notsodeep.activations.lipschitz import lipschitz
 from notsodeep.activations.mesh import mesh
 from notsodeep.errors import SmoothnessWarning
-from tests.tolerances import CENTRAL, EXACT, MOMENTS, ROUNDING, SAMPLED, close
+from tests.tolerances import CENTRAL, EXACT, MOMENTS, ROUNDING, SAMPLED, assert_close
 
 Naive = Callable[[mpf], tuple[mpf, mpf, mpf]]
 
@@ -72,10 +72,10 @@ class ActivationConformance(ABC):
         return np.array([value + x * slope + x**2 * second, slope + x * second, slope + (1 + x) * second])
 
     def test_values(self, phi, exact, points):
-        close(phi(points), exact[0], 4 * EXACT, scale=self.conditioning(exact, points)[0] + 1e-300)
+        assert_close(phi(points), exact[0], 4 * EXACT, scale=self.conditioning(exact, points)[0] + 1e-300)
 
     def test_derivative(self, phi, exact, points):
-        close(
+        assert_close(
             phi.derivative(points), exact[1], 4 * self.precision, scale=self.conditioning(exact, points)[1] + self.floor
         )
 
@@ -84,13 +84,13 @@ class ActivationConformance(ABC):
             assert not phi.is_registered
             return
         scale = self.conditioning(exact, points)[2] + self.floor
-        close(phi.second_derivative(points), exact[2], 8 * self.precision, scale=scale)
+        assert_close(phi.second_derivative(points), exact[2], 8 * self.precision, scale=scale)
 
     def test_derivative_against_central_differences(self, phi, points):
         step = 1e-5
         inside = points[[all(abs(x - k) > 2 * step for k in phi.kinks) and abs(x) < 5 for x in points]]
         differences = (phi(inside + step) - phi(inside - step)) / (2 * step)
-        close(phi.derivative(inside), differences, CENTRAL, scale=np.abs(phi(inside)).max() + 1.0)
+        assert_close(phi.derivative(inside), differences, CENTRAL, scale=np.abs(phi(inside)).max() + 1.0)
 
     def test_torch_gives_the_values_of_numpy(self, phi, exact, points):
         size = self.conditioning(exact, points)
@@ -98,7 +98,7 @@ class ActivationConformance(ABC):
             if f is not None:
                 found = f(torch.from_numpy(points))
                 assert found.dtype == torch.float64
-                close(found, f(points), 4 * EXACT, scale=scale + 1.0)
+                assert_close(found, f(points), 4 * EXACT, scale=scale + 1.0)
 
     def test_autograd_agrees_with_the_derivative(self, phi, exact, points):
         if not phi.fn.takes_torch:
@@ -107,7 +107,7 @@ class ActivationConformance(ABC):
             return
         x = torch.from_numpy(points).requires_grad_()
         (slope,) = torch.autograd.grad(phi(x).sum(), x)
-        close(slope, phi.derivative(points), 4 * self.precision, scale=self.conditioning(exact, points)[1] + 1.0)
+        assert_close(slope, phi.derivative(points), 4 * self.precision, scale=self.conditioning(exact, points)[1] + 1.0)
 
     @pytest.mark.parametrize("shape", [(), (1,), (2, 3), (0,)])
     def test_shapes_and_kinds_are_kept(self, phi, shape):
@@ -117,7 +117,7 @@ class ActivationConformance(ABC):
             assert np.asarray(f(x.astype(np.float32))).dtype == np.float64
             single = f(torch.from_numpy(x).float())
             assert (single.shape, single.dtype) == (shape, torch.float32)
-        close(phi(np.array([2, -1])), phi(np.array([2.0, -1.0])), 0.0)
+        assert_close(phi(np.array([2, -1])), phi(np.array([2.0, -1.0])), 0.0)
 
     def test_no_kink_is_missing(self, phi):
         assert not roughness(phi, phi.kinks)
@@ -128,11 +128,11 @@ class ActivationConformance(ABC):
 
     def test_shifted(self, phi, points):
         moved = phi.shifted(0.25)
-        close(moved(points), phi(points) + 0.25, EXACT, scale=np.abs(phi(points)) + 1.0)
-        close(moved(torch.from_numpy(points)), moved(points), 4 * EXACT, scale=np.abs(phi(points)) + 1.0)
-        close(moved.derivative(points), phi.derivative(points), 0.0)
+        assert_close(moved(points), phi(points) + 0.25, EXACT, scale=np.abs(phi(points)) + 1.0)
+        assert_close(moved(torch.from_numpy(points)), moved(points), 4 * EXACT, scale=np.abs(phi(points)) + 1.0)
+        assert_close(moved.derivative(points), phi.derivative(points), 0.0)
         back = moved.shifted(-0.25)
-        close(back.offset, phi.offset, EXACT, scale=1.0)
+        assert_close(back.offset, phi.offset, EXACT, scale=1.0)
         assert back.shifted(phi.offset - back.offset) == phi != moved
         assert "offset" in repr(moved)
         assert moved.kinks == phi.kinks
@@ -142,7 +142,7 @@ class ActivationConformance(ABC):
         m = moments(phi, scale)
         a = coefficients(phi, np.array([scale]), 3)[0]
         expected = [m.mean, scale * m.slope, scale**2 * m.curvature / np.sqrt(2.0)]
-        close(a, expected, ROUNDING, scale=np.sqrt(m.square) + scale * np.sqrt(m.slope_square))
+        assert_close(a, expected, ROUNDING, scale=np.sqrt(m.square) + scale * np.sqrt(m.slope_square))
 
     @pytest.mark.parametrize("scale", [0.2, 1.0, 2.5])
     def test_parseval(self, phi, scale):
@@ -167,4 +167,4 @@ class ActivationConformance(ABC):
         if np.isinf(found):
             assert seen > 10.0
         else:
-            close(found, seen, SAMPLED)
+            assert_close(found, seen, SAMPLED)

@@ -14,7 +14,7 @@ from scipy.special import ndtr
 import notsodeep as nsd
 from notsodeep.activations.duals import Dual, polar, polygon, series
 from notsodeep.errors import ConvergenceError
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 TABLE = json.loads((Path(__file__).parents[1] / "reference" / "duals.json").read_text())["cases"]
 NAMES = [case["name"] for case in TABLE]
@@ -69,15 +69,15 @@ def pairs(phi, s, t, rho):
 def test_single_pairs_are_exact(case, rows):
     s, t, rho, value, slope, size, slope_size = rows
     got = pairs(build(case), s, t, rho)
-    close(got[0], value, VALUES, scale=size, what=f"{case['name']}: value")
-    close(got[1], slope, VALUES, scale=slope_size, what=f"{case['name']}: slope")
+    assert_close(got[0], value, VALUES, scale=size, what=f"{case['name']}: value")
+    assert_close(got[1], slope, VALUES, scale=slope_size, what=f"{case['name']}: slope")
 
 
 def test_equal_scales_are_exact(case):
     s, t, rho, value, slope, size, slope_size = np.array(case["rows"])[FEW:].T
     got = pairs(build(case), s, t, rho)
-    close(got[0], value, VALUES, scale=size, what=f"{case['name']}: value")
-    close(got[1], slope, VALUES, scale=slope_size, what=f"{case['name']}: slope")
+    assert_close(got[0], value, VALUES, scale=size, what=f"{case['name']}: value")
+    assert_close(got[1], slope, VALUES, scale=slope_size, what=f"{case['name']}: slope")
 
 
 def test_blocks_are_exact_where_the_mask_says_so(case, rows):
@@ -86,8 +86,8 @@ def test_blocks_are_exact_where_the_mask_says_so(case, rows):
     *got, mask = dual.bulk(k, k, torch.from_numpy(np.ascontiguousarray(rho)))
     mask = mask.numpy()
     assert mask[np.abs(rho) <= 0.3].all()
-    close(got[0].numpy()[mask], value[mask], VALUES, scale=size[mask], what=f"{case['name']}: value")
-    close(got[1].numpy()[mask], slope[mask], VALUES, scale=slope_size[mask], what=f"{case['name']}: slope")
+    assert_close(got[0].numpy()[mask], value[mask], VALUES, scale=size[mask], what=f"{case['name']}: value")
+    assert_close(got[1].numpy()[mask], slope[mask], VALUES, scale=slope_size[mask], what=f"{case['name']}: slope")
 
 
 def test_rough_blocks_are_marked_honestly(case, rows):
@@ -95,8 +95,8 @@ def test_rough_blocks_are_marked_honestly(case, rows):
     dual, k = dual_of(build(case), s, t), torch.arange(len(s))
     *got, mask = dual.bulk(k, k, torch.from_numpy(np.ascontiguousarray(rho)), rough=True)
     mask = mask.numpy()
-    close(got[0].numpy()[mask], value[mask], VALUES, scale=size[mask])
-    close(got[1].numpy()[mask], slope[mask], VALUES, scale=slope_size[mask])
+    assert_close(got[0].numpy()[mask], value[mask], VALUES, scale=size[mask])
+    assert_close(got[1].numpy()[mask], slope[mask], VALUES, scale=slope_size[mask])
 
 
 def test_blocks_broadcast_rows_and_columns():
@@ -107,8 +107,8 @@ def test_blocks_broadcast_rows_and_columns():
     value, slope, mask = dual_of(phi, s, t).bulk(i, j, rho)
     single = dual_of(phi, s, t)(i.expand(6, 4).reshape(-1), j.expand(6, 4).reshape(-1), rho.reshape(-1))
     assert mask.all()
-    close(value, single[0].reshape(6, 4), VALUES)
-    close(slope, single[1].reshape(6, 4), VALUES)
+    assert_close(value, single[0].reshape(6, 4), VALUES)
+    assert_close(slope, single[1].reshape(6, 4), VALUES)
 
 
 def test_offset_enters_as_a_constant(case, rows):
@@ -117,16 +117,16 @@ def test_offset_enters_as_a_constant(case, rows):
     got = pairs(phi.shifted(by), s, t, rho)
     means = nsd.activations.moments(phi, s).mean, nsd.activations.moments(phi, t).mean
     want = value + by * (means[0] + means[1] + by)
-    close(got[0], want, VALUES, scale=size + by**2)
-    close(got[1], slope, VALUES, scale=slope_size)
+    assert_close(got[0], want, VALUES, scale=size + by**2)
+    assert_close(got[1], slope, VALUES, scale=slope_size)
 
 
 def test_swapping_the_two_samples_changes_nothing(case, rows):
     s, t, rho = rows[:3]
     phi = build(case)
     there, back = pairs(phi, s, t, rho), pairs(phi, t, s, rho)
-    close(there[0], back[0], VALUES, scale=rows[5])
-    close(there[1], back[1], VALUES, scale=rows[6])
+    assert_close(there[0], back[0], VALUES, scale=rows[5])
+    assert_close(there[1], back[1], VALUES, scale=rows[6])
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -137,8 +137,8 @@ def test_owens_t_and_polar_quadrature_agree_up_to_correlation_one(gap, sign):
     rho = np.full(4, sign * (1.0 - gap))
     closed, numeric = polygon.evaluate(phi.form, s, t, rho), polar.evaluate(phi, s, t, rho)
     size = np.sqrt(nsd.activations.moments(phi, s).square * nsd.activations.moments(phi, t).square)
-    close(closed[0], numeric[0], VALUES, scale=size)
-    close(closed[1], numeric[1], VALUES)
+    assert_close(closed[0], numeric[0], VALUES, scale=size)
+    assert_close(closed[1], numeric[1], VALUES)
 
 
 @pytest.mark.parametrize("name", ["sin", "cos"])
@@ -147,8 +147,8 @@ def test_waves_of_very_large_scales_are_finite(name):
     scale, rho = np.array([30.0, 1e3]), np.array([1.0 - 0.5 / 900, 1.0 - 0.5 / 1e6])
     value, slope = pairs(nsd.activation(name), scale, scale, rho)
     want = 0.5 * np.exp(-(scale**2) * (1.0 - rho))
-    close(value, want, 1e-9)  # 1 - rho has lost six digits
-    close(slope, want, 1e-9)
+    assert_close(value, want, 1e-9)  # 1 - rho has lost six digits
+    assert_close(slope, want, 1e-9)
 
 
 @pytest.mark.parametrize("gap", [2.0**-53, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3])
@@ -156,7 +156,7 @@ def test_slope_of_a_kink_at_zero_keeps_its_digits_near_correlation_one(gap):
     rho, one = np.array([1.0 - gap, gap - 1.0]), np.ones(2)
     lost = 4.0 / math.pi * math.asin(math.sqrt(0.5 * (1.0 - rho[0])))  # of 1, exact in the gap that rho has
     slope = pairs(nsd.activation("abs"), one, one, rho)[1]
-    close(slope, [1.0 - lost, lost - 1.0], VALUES, scale=1.0)
+    assert_close(slope, [1.0 - lost, lost - 1.0], VALUES, scale=1.0)
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.SmoothnessWarning")
@@ -188,4 +188,4 @@ def test_value_of_a_function_that_jumps():
     s, t, rho = np.array([1.0, 0.7, 2.0]), np.array([1.0, 1.3, 0.4]), np.array([0.9999, -0.99, 1.0 - 1e-6])
     both, _ = polygon._upper_quadrant(knot / s, knot / t, rho)
     want = 4.0 * both - 2.0 * ndtr(-knot / s) - 2.0 * ndtr(-knot / t) + 1.0
-    close(polar.evaluate(step, s, t, rho)[0], want, VALUES, scale=1.0)
+    assert_close(polar.evaluate(step, s, t, rho)[0], want, VALUES, scale=1.0)

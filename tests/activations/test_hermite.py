@@ -11,7 +11,7 @@ from numpy.polynomial import hermite_e
 
 from notsodeep.activations import activation, moments
 from notsodeep.activations.hermite import coefficients, series
-from tests.tolerances import MOMENTS, ROUNDING, SERIES, TABLE, close
+from tests.tolerances import MOMENTS, ROUNDING, SERIES, TABLE, assert_close
 
 
 def test_series_is_that_of_numpy():
@@ -20,14 +20,14 @@ def test_series_is_that_of_numpy():
     norms = np.sqrt([math.factorial(k) for k in range(12)])
     expected = hermite_e.hermeval(x, c / norms)
     size = hermite_e.hermeval(np.abs(x) + 2.0, np.abs(c) / norms)
-    close(series(tuple(c), x), expected, ROUNDING, scale=size)
-    close(series(tuple(c), torch.from_numpy(x)), expected, ROUNDING, scale=size)
+    assert_close(series(tuple(c), x), expected, ROUNDING, scale=size)
+    assert_close(series(tuple(c), torch.from_numpy(x)), expected, ROUNDING, scale=size)
 
 
 def test_coefficients_of_a_hermite_series_are_its_own():
     c = (0.3, -0.5, 0.2, 0.1)
     found = coefficients(activation("hermite", coefficients=c, scale=0.8), np.array([0.8]), 8)[0]
-    close(found, [*c, 0, 0, 0, 0], MOMENTS, scale=1.0)
+    assert_close(found, [*c, 0, 0, 0, 0], MOMENTS, scale=1.0)
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.0])
@@ -36,8 +36,8 @@ def test_coefficients_of_waves(scale):
     k = np.arange(30)
     size = scale**k * math.exp(-0.5 * scale**2) / np.sqrt([float(math.factorial(i)) for i in k])
     even, odd = np.cos(np.pi * k / 2).round() * size, np.sin(np.pi * k / 2).round() * size
-    close(coefficients(activation("cos"), np.array([scale]), 30)[0], even, ROUNDING, scale=1.0)
-    close(coefficients(activation("sin"), np.array([scale]), 30)[0], odd, ROUNDING, scale=1.0)
+    assert_close(coefficients(activation("cos"), np.array([scale]), 30)[0], even, ROUNDING, scale=1.0)
+    assert_close(coefficients(activation("sin"), np.array([scale]), 30)[0], odd, ROUNDING, scale=1.0)
 
 
 def test_coefficients_of_relu():
@@ -48,7 +48,7 @@ def test_coefficients_of_relu():
         sign = (-1.0) ** (k // 2 - 1) if k % 2 == 0 else 0.0
         expected.append(sign * double / math.sqrt(2 * math.pi * math.factorial(k)))
     found = coefficients(activation("relu"), np.array([0.7, 1.4]), 40)
-    close(found, np.outer([0.7, 1.4], expected), ROUNDING)
+    assert_close(found, np.outer([0.7, 1.4], expected), ROUNDING)
 
 
 def test_high_degrees_stay_accurate():
@@ -56,7 +56,7 @@ def test_high_degrees_stay_accurate():
     k = 400
     double = math.prod(range(k - 3, 0, -2))
     expected = -math.exp(math.log(double) - 0.5 * (math.log(2 * math.pi) + math.lgamma(k + 1)))
-    close(coefficients(activation("relu"), np.array([1.0]), k + 1)[0, k], expected, ROUNDING, scale=1.0)
+    assert_close(coefficients(activation("relu"), np.array([1.0]), k + 1)[0, k], expected, ROUNDING, scale=1.0)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu", "softsign", "silu"])
@@ -65,7 +65,7 @@ def test_a_table_of_many_scales_gives_what_each_scale_gives(name):
     scales = np.linspace(0.5, 2.0, 301)
     table = coefficients(phi, scales, 24)
     for i in (0, 77, 150, 300):
-        close(table[i], coefficients(phi, scales[i : i + 1], 24)[0], TABLE, scale=scales[i])
+        assert_close(table[i], coefficients(phi, scales[i : i + 1], 24)[0], TABLE, scale=scales[i])
 
 
 def test_mehler_series_reaches_the_second_moment_of_two_scales():
@@ -74,5 +74,5 @@ def test_mehler_series_reaches_the_second_moment_of_two_scales():
     a = coefficients(phi, scales, 120)
     x, w = hermite_e.hermegauss(150)
     plain = (w / math.sqrt(2 * math.pi)) @ (phi(0.5 * x) * phi(1.2 * x))
-    close((a[0] * a[1]).sum(), plain, SERIES)
-    close((a[0] ** 2).sum(), moments(phi, 0.5).square, ROUNDING)
+    assert_close((a[0] * a[1]).sum(), plain, SERIES)
+    assert_close((a[0] ** 2).sum(), moments(phi, 0.5).square, ROUNDING)

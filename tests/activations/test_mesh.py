@@ -9,7 +9,7 @@ import pytest
 
 from notsodeep.activations.mesh import MOST, mesh, panel_series
 from notsodeep.errors import SmoothnessWarning
-from tests.tolerances import ROUNDING, close
+from tests.tolerances import ROUNDING, assert_close
 
 
 def interpolation_error(fn, ends):
@@ -25,7 +25,7 @@ def interpolation_error(fn, ends):
 
 @pytest.mark.parametrize("fn", [np.tanh, np.cos, lambda x: 1 / (1 + x**2), lambda x: np.exp(-((x - 3) ** 2) * 40)])
 def test_panels_resolve_smooth_functions(fn):
-    close(interpolation_error(fn, mesh(fn, (), 16.0)), 0.0, 10 * ROUNDING, scale=1.0)
+    assert_close(interpolation_error(fn, mesh(fn, (), 16.0)), 0.0, 10 * ROUNDING, scale=1.0)
 
 
 def test_panels_end_at_the_kinks_inside():

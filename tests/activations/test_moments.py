@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from notsodeep.activations import Activation, activation, moments, names
 from notsodeep.errors import ConvergenceError
 from tests.reference import make_moments
-from tests.tolerances import INTERPOLATED, MOMENTS, ROUNDING, close
+from tests.tolerances import INTERPOLATED, MOMENTS, ROUNDING, assert_close
 
 RECORDS = json.loads(Path(make_moments.TARGET).read_text())
 NAMES = make_moments.NAMES
@@ -46,7 +46,7 @@ def test_moments_match_reference(record):
     found = moments(activation(record["name"], **record["params"]), record["scale"])
     for name in NAMES:
         size = float(record["sizes"][name])
-        close(getattr(found, name), float(record["values"][name]), MOMENTS, scale=size, what=name)
+        assert_close(getattr(found, name), float(record["values"][name]), MOMENTS, scale=size, what=name)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "softsign", "selu"])
@@ -56,17 +56,17 @@ def test_many_scales_at_once_are_those_one_by_one(name):
     for field in NAMES:
         alone = [getattr(moments(activation(name), s), field) for s in scales.ravel()]
         assert getattr(together, field).shape == (2, 3)
-        close(getattr(together, field).ravel(), alone, MOMENTS, scale=1.0, what=field)
+        assert_close(getattr(together, field).ravel(), alone, MOMENTS, scale=1.0, what=field)
 
 
 def test_offset_changes_what_it_should():
     phi, by = activation("silu"), 0.37
     plain, moved = moments(phi, 1.3), moments(phi.shifted(by), 1.3)
-    close(moved.mean, plain.mean + by, MOMENTS)
-    close(moved.square, plain.square + 2 * by * plain.mean + by**2, MOMENTS)
-    close(moved.square_curvature, plain.square_curvature + 2 * by * plain.curvature, MOMENTS)
+    assert_close(moved.mean, plain.mean + by, MOMENTS)
+    assert_close(moved.square, plain.square + 2 * by * plain.mean + by**2, MOMENTS)
+    assert_close(moved.square_curvature, plain.square_curvature + 2 * by * plain.curvature, MOMENTS)
     for field in ("slope", "slope_square", "curvature"):
-        close(getattr(moved, field), getattr(plain, field), 0.0, what=field)
+        assert_close(getattr(moved, field), getattr(plain, field), 0.0, what=field)
 
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 10.0])
@@ -77,7 +77,7 @@ def test_route_by_parts_agrees_with_pointwise_route(name, scale):
     by_parts = Activation(phi.fn, phi.derivative, phi.kinks)
     direct, other = moments(phi, scale), moments(by_parts, scale)
     for field in NAMES:
-        close(getattr(other, field), getattr(direct, field), ROUNDING, scale=1.0 + 1.0 / scale, what=field)
+        assert_close(getattr(other, field), getattr(direct, field), ROUNDING, scale=1.0 + 1.0 / scale, what=field)
 
 
 @pytest.mark.parametrize("fn", [np.tanh, lambda x: np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0.0)])
@@ -85,7 +85,7 @@ def test_interpolated_derivative_serves_the_moments(fn):
     registered = activation("tanh" if fn is np.tanh else "softplus")
     mine, theirs = moments(Activation(fn), 1.1), moments(registered, 1.1)
     for field in NAMES:
-        close(getattr(mine, field), getattr(theirs, field), INTERPOLATED, scale=1.0, what=field)
+        assert_close(getattr(mine, field), getattr(theirs, field), INTERPOLATED, scale=1.0, what=field)
 
 
 @pytest.mark.parametrize("at", [0.0, 0.7])
@@ -96,12 +96,12 @@ def test_jump_of_the_function(at, scale):
     found = moments(phi, scale)
     density = math.exp(-0.5 * (at / scale) ** 2) / (scale * math.sqrt(2 * math.pi))
     above = ndtr(-at / scale)
-    close(found.mean, above, MOMENTS, scale=1.0)
-    close(found.square, above + scale**2 * density + scale**2 / 4, MOMENTS)
-    close(found.slope, 0.5 + density, MOMENTS)
+    assert_close(found.mean, above, MOMENTS, scale=1.0)
+    assert_close(found.square, above + scale**2 * density + scale**2 / 4, MOMENTS)
+    assert_close(found.slope, 0.5 + density, MOMENTS)
     assert found.slope_square == math.inf
-    close(found.curvature, density * at / scale**2, MOMENTS, scale=1.0)
-    close(found.square_curvature, density * (1 + at * (1 + at) / scale**2) + 0.5, MOMENTS, scale=1.0)
+    assert_close(found.curvature, density * at / scale**2, MOMENTS, scale=1.0)
+    assert_close(found.square_curvature, density * (1 + at * (1 + at) / scale**2) + 0.5, MOMENTS, scale=1.0)
 
 
 def test_a_jump_without_derivatives_is_refused_with_the_remedy():
@@ -122,7 +122,7 @@ def test_moments_that_do_not_exist_are_refused(fn):
 
 
 def test_fast_growth_is_fine_while_it_is_captured():
-    close(moments(Activation(np.exp), 1.0).square, math.exp(2.0), ROUNDING)
+    assert_close(moments(Activation(np.exp), 1.0).square, math.exp(2.0), ROUNDING)
 
 
 def test_nan_of_the_function_is_named():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from notsodeep.activations import activation
 from notsodeep.activations.forms import PiecewiseLinear
 from notsodeep.activations.polygons import slope, value
-from tests.tolerances import EXACT, ROUNDING, close
+from tests.tolerances import EXACT, ROUNDING, assert_close
 
 NUMBERS = st.floats(-4.0, 4.0, allow_subnormal=False).map(lambda v: round(v, 3))
 
@@ -33,8 +33,8 @@ def by_interpolation(form, x):
 def test_values_are_the_integral_of_the_slopes(form):
     x = np.linspace(-7.9, 7.9, 101)
     expected = by_interpolation(form, x)
-    close(value(form, x), expected, ROUNDING, scale=100.0)
-    close(value(form, torch.from_numpy(x)), value(form, x), EXACT, scale=100.0)
+    assert_close(value(form, x), expected, ROUNDING, scale=100.0)
+    assert_close(value(form, torch.from_numpy(x)), value(form, x), EXACT, scale=100.0)
 
 
 @given(forms())

@@ -18,7 +18,7 @@ from notsodeep.activations import Activation, activation, names
 from notsodeep.activations.lipschitz import lipschitz
 from tests.activations.conformance import ActivationConformance
 from tests.reference.make_moments import CASES, gelu, mish, silu, through_sigmoid
-from tests.tolerances import EXACT, SAMPLED, close
+from tests.tolerances import EXACT, SAMPLED, assert_close
 
 
 def build(case):
@@ -89,7 +89,7 @@ STEEPEST = {
 
 @pytest.mark.parametrize("name", STEEPEST)
 def test_lipschitz_constants(name):
-    close(lipschitz(activation(name)), STEEPEST[name], SAMPLED)
+    assert_close(lipschitz(activation(name)), STEEPEST[name], SAMPLED)
 
 
 def test_lipschitz_is_infinite_where_no_line_bounds_the_function():
@@ -155,20 +155,20 @@ def test_illegal_names_and_parameters(name, params, message):
 
 def test_two_slope_is_centred_at_its_scale():
     phi = activation("two_slope", a=1.3, b=-0.4, tau=0.9)
-    close(nsd.activations.moments(phi, 0.9).mean, 0.0, EXACT, scale=1.0)
-    close(phi(np.array([1.0, -1.0])) - phi(0.0), [1.3, 0.4], 4 * EXACT)
+    assert_close(nsd.activations.moments(phi, 0.9).mean, 0.0, EXACT, scale=1.0)
+    assert_close(phi(np.array([1.0, -1.0])) - phi(0.0), [1.3, 0.4], 4 * EXACT)
 
 
 def test_slopes_may_be_given_in_either_order():
     x = np.linspace(-2, 2, 9)
-    close(activation("two_slope", a=-0.4, b=1.3)(x), np.maximum(-0.4 * x, 1.3 * x), 4 * EXACT)
+    assert_close(activation("two_slope", a=-0.4, b=1.3)(x), np.maximum(-0.4 * x, 1.3 * x), 4 * EXACT)
 
 
 @pytest.mark.parametrize("name", ["elu", "elu:alpha=0.5", "selu"])
 def test_autograd_of_elu_at_zero_is_one_of_its_slopes(name):
     x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(activation(name)(x).sum(), x)
-    close(slope, activation(name).derivative(np.zeros(1)), EXACT)
+    assert_close(slope, activation(name).derivative(np.zeros(1)), EXACT)
 
 
 def test_numpy_use_leaves_torch_alone():

@@ -16,7 +16,7 @@ from notsodeep.activations import Activation, moments
 from notsodeep.errors import SmoothnessWarning
 from tests.activations.conformance import ActivationConformance
 from tests.reference.make_moments import gelu, silu, softsign, through_sigmoid
-from tests.tolerances import EXACT, INTERPOLATED, ROUNDING, close
+from tests.tolerances import EXACT, INTERPOLATED, ROUNDING, assert_close
 
 
 def sech2(x):
@@ -105,8 +105,8 @@ class TestEverythingGiven(ActivationConformance):
 def test_functions_of_one_kind_serve_the_other():
     x = np.linspace(-2, 2, 5)
     numpy_only, torch_only = Activation(np.arctan), Activation(torch.arctan)
-    close(numpy_only(torch.from_numpy(x)), np.arctan(x), 0.0)
-    close(torch_only(x), np.arctan(x), EXACT)
+    assert_close(numpy_only(torch.from_numpy(x)), np.arctan(x), 0.0)
+    assert_close(torch_only(x), np.arctan(x), EXACT)
     assert isinstance(torch_only(x), np.ndarray)
     assert isinstance(numpy_only(torch.from_numpy(x)), torch.Tensor)
 
@@ -115,12 +115,12 @@ def test_second_order_autograd_passes_through_an_undifferentiated_function():
     x = torch.tensor([0.3, -1.2], dtype=torch.float64, requires_grad=True)
     (bend,) = torch.autograd.grad(Activation(torch.tanh).derivative(x).sum(), x)
     t = np.tanh([0.3, -1.2])
-    close(bend, -2 * t * (1 - t**2), ROUNDING)
+    assert_close(bend, -2 * t * (1 - t**2), ROUNDING)
 
 
 def test_constant_function_has_derivative_zero():
     for fn in (torch.ones_like, np.ones_like):
-        close(Activation(fn).derivative(np.array([-1.0, 2.0])), [0.0, 0.0], INTERPOLATED, scale=1.0)
+        assert_close(Activation(fn).derivative(np.array([-1.0, 2.0])), [0.0, 0.0], INTERPOLATED, scale=1.0)
 
 
 @pytest.mark.parametrize("kink", [0.0, 0.5])

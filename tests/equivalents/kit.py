@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tolerances import ROUNDING, close
+from tests.tolerances import ROUNDING, assert_close
 
 SOLVED = 1e-13
 """Of the condition number: rounding of a solution by elimination or by the Woodbury identity."""
@@ -60,20 +60,20 @@ class OperatorConformance(abc.ABC):
         assert operator.shape == dense.shape
 
     def test_dense_is_the_matrix(self, operator, dense):
-        close(operator.dense(), dense, ROUNDING)
+        assert_close(operator.dense(), dense, ROUNDING)
 
     def test_the_trace_is_the_sum_of_the_diagonal(self, operator, dense):
-        close(operator.trace(), np.trace(dense), ROUNDING, scale=np.abs(np.diag(dense)).sum())
+        assert_close(operator.trace(), np.trace(dense), ROUNDING, scale=np.abs(np.diag(dense)).sum())
         assert isinstance(operator.trace(), float)
 
     def test_products_are_those_of_the_matrix(self, operator, dense, operand):
-        close(operator @ operand, dense @ operand, ROUNDING)
+        assert_close(operator @ operand, dense @ operand, ROUNDING)
 
     def test_solutions_solve(self, case, operator, dense, operand):
         if case.singular:
             pytest.skip("no diagonal part: see the tests of errors")
         values = np.abs(np.linalg.eigvalsh(dense))
-        close(operator.solve(operand), np.linalg.solve(dense, operand), SOLVED * values.max() / values.min())
+        assert_close(operator.solve(operand), np.linalg.solve(dense, operand), SOLVED * values.max() / values.min())
 
     def test_solving_twice_gives_the_same(self, case, operator, operand):
         """The factorisation is kept; it must not be spoilt by its first use."""
@@ -87,10 +87,10 @@ class OperatorConformance(abc.ABC):
         order = np.argsort(np.abs(everything)) if which == "LM" else np.arange(len(dense))
         wanted = np.sort(everything[order[:3] if which == "SA" else order[-3:]])
         values, vectors = (np.asarray(part) for part in operator.eigsh(3, which))
-        close(np.sort(values), wanted, LANCZOS, scale=np.abs(everything).max())
+        assert_close(np.sort(values), wanted, LANCZOS, scale=np.abs(everything).max())
         assert vectors.shape == (len(dense), 3)
-        close(vectors.T @ vectors, np.eye(3), LANCZOS)
-        close(dense @ vectors, vectors * values, LANCZOS, scale=np.abs(everything).max())
+        assert_close(vectors.T @ vectors, np.eye(3), LANCZOS)
+        assert_close(dense @ vectors, vectors * values, LANCZOS, scale=np.abs(everything).max())
 
     def test_eigenpairs_are_the_same_each_time(self, case, operator):
         if case.degenerate:

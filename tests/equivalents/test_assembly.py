@@ -16,7 +16,7 @@ import notsodeep as nsd
 from tests.kernels.functions import FUNCTIONS
 from tests.reference import naive_equivalent as naive
 from tests.reference.naive_kernels import expectation
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 NAIVE = 1e-12
 """Of the largest entry: rounding of the moments times the conditioning of the fixed point."""
@@ -56,7 +56,7 @@ def test_the_ck_of_a_deq_is_the_naive_one(name, sigma_a2):
     _, X, _, stats = mixture()
     tau0 = mean_norm(X)
     want = naive_matrix(naive.deq_numbers(FUNCTIONS[name], sigma_a2, 0.6, tau0), tau0)
-    close(nsd.equivalent(nsd.DEQ(name, sigma_a2, 0.6, tau0), X, stats).dense(), want, NAIVE)
+    assert_close(nsd.equivalent(nsd.DEQ(name, sigma_a2, 0.6, tau0), X, stats).dense(), want, NAIVE)
 
 
 @pytest.mark.parametrize("trained", subsets(("recurrent", "input", "readout")))
@@ -66,7 +66,7 @@ def test_the_ntk_of_a_deq_is_the_naive_one(name, trained):
     tau0 = mean_norm(X)
     want = naive_matrix(naive.deq_numbers(FUNCTIONS[name], 0.3, 0.6, tau0, trained), tau0)
     found = nsd.equivalent(nsd.DEQ(name, 0.3, 0.6, tau0), X, stats, kernel="ntk", trainable=trained)
-    close(found.dense(), want, NAIVE)
+    assert_close(found.dense(), want, NAIVE)
 
 
 def network(tau0):
@@ -86,7 +86,7 @@ def test_the_ck_of_an_mlp_is_the_naive_one():
     _, X, _, stats = mixture()
     mlp, plain = network(stats.tau0)
     want = naive_matrix(naive.mlp_numbers(plain, stats.tau0), stats.tau0)
-    close(nsd.equivalent(mlp, X, stats).dense(), want, NAIVE)
+    assert_close(nsd.equivalent(mlp, X, stats).dense(), want, NAIVE)
 
 
 @pytest.mark.parametrize("trained", subsets(("layer1", "layer2", "layer3", "readout")))
@@ -95,7 +95,7 @@ def test_the_ntk_of_an_mlp_is_the_naive_one(trained):
     mlp, plain = network(stats.tau0)
     want = naive_matrix(naive.mlp_numbers(plain, stats.tau0, trained), stats.tau0)
     found = nsd.equivalent(mlp, X, stats, kernel="ntk", trainable=trained).dense()
-    close(found, want, NAIVE, scale=max(1e-3, float(np.abs(want).max())))
+    assert_close(found, want, NAIVE, scale=max(1e-3, float(np.abs(want).max())))
 
 
 def test_an_mlp_may_be_taken_at_another_scale():
@@ -103,7 +103,7 @@ def test_an_mlp_may_be_taken_at_another_scale():
     tau0 = mean_norm(X)
     mlp, plain = network(tau0)
     want = naive_matrix(naive.mlp_numbers(plain, tau0), tau0)
-    close(nsd.equivalent(mlp, X, stats, tau0=tau0).dense(), want, NAIVE)
+    assert_close(nsd.equivalent(mlp, X, stats, tau0=tau0).dense(), want, NAIVE)
     with pytest.raises(ValueError, match="centred"):
         nsd.equivalent(mlp, X, stats)
 
@@ -177,7 +177,7 @@ def paper_errors(name, p):
     ("name", "ck", "ntk"), [("relu", 0.0205, 0.0220), ("tanh", 0.0664, 0.0712), ("silu", 0.0174, 0.0188)]
 )
 def test_the_error_on_the_papers_mixture_is_the_known_one(name, ck, ntk):
-    close(paper_errors(name, 1000), [ck, ntk], PUBLISHED, scale=[ck, ntk], what=name)
+    assert_close(paper_errors(name, 1000), [ck, ntk], PUBLISHED, scale=[ck, ntk], what=name)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "silu"])

@@ -13,7 +13,7 @@ from numpy.polynomial import chebyshev
 import notsodeep as nsd
 from notsodeep.activations import moments
 from notsodeep.kernels.scalar import rest_point
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "coefficients.json").read_text())
 SETS = {"ntk_recurrent_readout": ("recurrent", "readout"), "ntk_all": "all"}
@@ -39,15 +39,15 @@ class TestReference:
     def test_conjugate_kernel(self, row):
         got = nsd.coefficients(self.deq(row), "ck")
         for name, value in row["ck"].items():
-            close(getattr(got, name), float(value), SOLVED, scale=max(float(value), ZERO), what=name)
-        close(got.tau_star, float(row["tau_star"]), SOLVED)
+            assert_close(getattr(got, name), float(value), SOLVED, scale=max(float(value), ZERO), what=name)
+        assert_close(got.tau_star, float(row["tau_star"]), SOLVED)
 
     @pytest.mark.parametrize("trained", SETS)
     def test_tangent_kernel(self, row, trained):
         got = nsd.coefficients(self.deq(row), "ntk", trainable=SETS[trained])
         for name, value in row[trained].items():
-            close(getattr(got, name), float(value), SOLVED, scale=max(float(value), ZERO), what=name)
-        close(got.tau_star, float(row["tau_star"]), SOLVED)
+            assert_close(getattr(got, name), float(value), SOLVED, scale=max(float(value), ZERO), what=name)
+        assert_close(got.tau_star, float(row["tau_star"]), SOLVED)
 
 
 def derived(spec, kernel, trainable, tau0):
@@ -87,7 +87,7 @@ def check(spec, kernel, trainable, **given):
     powers = {"x": 2, "norms": 4, "T": 4, "diagonal": 0}
     for name, value in parts.items():
         unit = abs(want["diagonal"]) / tau0 ** powers[name]
-        close(value, want[name], DERIVED, scale=unit, what=f"{kernel} {trainable}: {name}")
+        assert_close(value, want[name], DERIVED, scale=unit, what=f"{kernel} {trainable}: {name}")
     return got, want
 
 
@@ -106,7 +106,7 @@ DEQ_SETS = ["all", ("recurrent", "readout"), "recurrent", "input", "readout", ("
 class TestDerivativesOfTheImplicitKernel:
     def test_conjugate_kernel(self, deq):
         got, want = check(deq, "ck", "all")
-        close(got.alpha4, deq.sigma_a2 * want["rise"] + deq.sigma_b2, DERIVED)
+        assert_close(got.alpha4, deq.sigma_a2 * want["rise"] + deq.sigma_b2, DERIVED)
 
     @pytest.mark.parametrize("trainable", DEQ_SETS, ids=str)
     def test_tangent_kernel(self, deq, trainable):
@@ -142,7 +142,7 @@ class TestDerivativesOfTheExplicitKernel:
     def test_conjugate_kernel(self, case):
         tau0, layers = MLPS[case]
         got, want = check(explicit(tau0, *layers), "ck", "all", tau0=tau0)
-        close(got.alpha4, want["rise"], DERIVED)
+        assert_close(got.alpha4, want["rise"], DERIVED)
 
     def test_tangent_kernel(self, case):
         tau0, layers = MLPS[case]
@@ -155,14 +155,14 @@ class TestDerivativesOfTheExplicitKernel:
         mlp = explicit(tau0, *layers)
         got = nsd.coefficients(mlp, "ck", tau0=tau0)
         last = mlp.layers[-1].activation
-        close(moments(last, got.tau_star).square, got.gamma2, SOLVED)
+        assert_close(moments(last, got.tau_star).square, got.gamma2, SOLVED)
 
 
 def test_contributions_of_the_weights_add_up():
     for spec, given in ((DEQS[1], {}), (explicit(*[1.0, *MLPS["three"][1]]), {"tau0": 1.0})):
         names = nsd.spec.weight_names(spec)
         alone = [nsd.coefficients(spec, "ntk", trainable=name, **given).numbers for name in names]
-        close(np.sum(alone, axis=0), nsd.coefficients(spec, "ntk", **given).numbers, SOLVED)
+        assert_close(np.sum(alone, axis=0), nsd.coefficients(spec, "ntk", **given).numbers, SOLVED)
 
 
 def test_an_odd_function_needs_two_numbers_only():

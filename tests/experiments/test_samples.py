@@ -9,24 +9,24 @@ from notsodeep.data import GaussianMixture, Statistics, load_dataset
 from notsodeep.errors import DataError
 from notsodeep.experiments import samples as module
 from notsodeep.experiments.samples import load_samples, unit_mixture
-from tests.tolerances import ROUNDING, close
+from tests.tolerances import ROUNDING, assert_close
 
 
 def test_the_mixture_has_unit_expected_norm_and_the_shape_of_the_paper():
     p = 320
     scaled, raw = unit_mixture(p), GaussianMixture.paper(p)
     square = [(scaled.trace(a) + scaled.means[a] @ scaled.means[a]) / p for a in (0, 1)]
-    close(np.mean(square), 1.0, ROUNDING)
+    assert_close(np.mean(square), 1.0, ROUNDING)
     ratio = scaled.covariance(0)[0, 0] / raw.covariance(0)[0, 0]
-    close(scaled.covariance(1), ratio * raw.covariance(1), ROUNDING)
-    close(scaled.means, ratio**0.5 * raw.means, ROUNDING)
+    assert_close(scaled.covariance(1), ratio * raw.covariance(1), ROUNDING)
+    assert_close(scaled.means, ratio**0.5 * raw.means, ROUNDING)
 
 
 def test_samples_of_the_mixture_and_their_statistics():
     got = load_samples("gmm", n=200, n_test=50, seed=3)
     assert (got.train.X.shape, got.test.X.shape) == ((200, 250), (50, 250))
     want = Statistics.from_mixture(unit_mixture(250), got.train.X, got.train.y)
-    close(got.statistics.psi, want.psi, ROUNDING)
+    assert_close(got.statistics.psi, want.psi, ROUNDING)
     assert not np.isin(got.test.X[:, 0], got.train.X[:, 0]).any()
     assert np.array_equal(load_samples("gmm", n=200, n_test=50, seed=3).train.X, got.train.X)
     assert not np.array_equal(load_samples("gmm", n=200, n_test=50, seed=4).train.X, got.train.X)

@@ -10,7 +10,7 @@ import notsodeep as nsd
 from notsodeep.experiments.samples import load_samples
 from notsodeep.experiments.twin import RIDGE, STAGES, TwinConfig, run_twin
 from notsodeep.networks import DEQNetwork
-from tests.tolerances import CENTRAL, ROUNDING, close
+from tests.tolerances import CENTRAL, ROUNDING, assert_close
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def result(samples):
 
 def test_distances_and_eigenvalues_are_those_of_the_exact_kernels(result, samples):
     deq, network = nsd.ck(nsd.DEQ("relu"), samples.train.X), nsd.ck(result.match.spec, samples.train.X)
-    close(result.kernels[0], deq, ROUNDING)
+    assert_close(result.kernels[0], deq, ROUNDING)
     gap = np.linalg.svd(deq - network, compute_uv=False)[0] / np.linalg.svd(deq, compute_uv=False)[0]
-    close(result.distance.spectral, gap, CENTRAL)
-    close(result.distance.frobenius, np.linalg.norm(deq - network) / np.linalg.norm(deq), CENTRAL)
-    close(result.eigenvalues["network"].sum(), np.trace(network), ROUNDING * 10)
+    assert_close(result.distance.spectral, gap, CENTRAL)
+    assert_close(result.distance.frobenius, np.linalg.norm(deq - network) / np.linalg.norm(deq), CENTRAL)
+    assert_close(result.eigenvalues["network"].sum(), np.trace(network), ROUNDING * 10)
     assert result.equivalent_distance.spectral > 10 * result.distance.spectral
 
 
@@ -57,7 +57,7 @@ def test_the_readout_is_a_ridge_regression(result, samples):
     Z = result.network.features(X).detach().double().numpy()
     ridge = RIDGE * np.square(Z).sum(axis=1).mean()
     weights = np.linalg.solve(Z.T @ Z + ridge * np.eye(64), Z.T @ (np.eye(10)[samples.train.y] - 0.1))
-    close(result.network.readout.weight.detach().numpy(), weights.T, 1e-5, what="float32 readout")
+    assert_close(result.network.readout.weight.detach().numpy(), weights.T, 1e-5, what="float32 readout")
 
 
 def test_the_cost_counts_products(result, samples):
@@ -79,7 +79,7 @@ def test_a_finite_network_without_equilibrium_is_said_so(samples, monkeypatch):
 def test_ntk_of_the_paper(samples):
     found = run_twin(TwinConfig(nsd.DEQ("tanh"), kernel="ntk", trainable=("recurrent", "readout"), width=32), samples)
     want = nsd.ntk(nsd.DEQ("tanh"), samples.train.X, trainable=("recurrent", "readout"))
-    close(found.kernels[0], want, ROUNDING)
+    assert_close(found.kernels[0], want, ROUNDING)
     assert found.match.status == "matched"
     assert found.distance.spectral < 0.05
 

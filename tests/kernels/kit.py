@@ -20,7 +20,7 @@ import torch
 
 import notsodeep as nsd
 from notsodeep.spec import weight_names
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 KERNEL = 1e-12
 """Of sqrt(K_ii K_jj): 1e-13 of the bivariate expectations times the conditioning of the fixed point."""
@@ -149,16 +149,16 @@ class KernelConformance(abc.ABC):
         i, j = np.array(PROBED).T
         want = np.array([naive.kernels(known.X[a], known.X[b], trained) for a, b in PROBED]).T
         for K, values, bound in zip(known.kernels, want, known.bounds(KERNEL), strict=True):
-            close(K[i, j], values, 1.0, scale=bound[i, j], what=known.model.name)
+            assert_close(K[i, j], values, 1.0, scale=bound[i, j], what=known.model.name)
 
     def test_two_sets_of_samples_give_the_off_diagonal_block(self, known):
         found = nsd.kernels(known.spec, known.X, known.X[3:9].copy())
         for K, block, bound in zip(known.kernels, found, known.bounds(KERNEL), strict=True):
-            close(block, K[:, 3:9], 1.0, scale=bound[:, 3:9], what=known.model.name)
+            assert_close(block, K[:, 3:9], 1.0, scale=bound[:, 3:9], what=known.model.name)
 
     def test_diagonals_are_those_of_the_matrices(self, known):
         for K, diagonal in zip(known.kernels, nsd.kernels.diagonals(known.spec, known.X), strict=True):
-            close(diagonal, K.diagonal(), SAME_PAIR, scale=K.diagonal())
+            assert_close(diagonal, K.diagonal(), SAME_PAIR, scale=K.diagonal())
 
     def test_order_of_the_samples_does_not_matter(self, known):
         order = np.random.default_rng(1).permutation(len(known.X))
@@ -172,19 +172,19 @@ class KernelConformance(abc.ABC):
         some = np.ix_(some, some)
         found = nsd.kernels(known.spec, known.X[some[1][0]])
         for K, part, bound in zip(known.kernels, found, known.bounds(SAME_PAIR), strict=True):
-            close(part, K[some], 1.0, scale=bound[some], what=known.model.name)
+            assert_close(part, K[some], 1.0, scale=bound[some], what=known.model.name)
 
     def test_copies_of_a_sample_share_its_values(self, known):
         i, j = COPIES
         for K, bound in zip(known.kernels, known.bounds(SAME_PAIR), strict=True):
-            close(K[i, j], K[i, i], KERNEL, what=known.model.name)
-            close(K[i], K[j], 1.0, scale=np.maximum(bound[j], KERNEL * K[j, j]), what=known.model.name)
+            assert_close(K[i, j], K[i, i], KERNEL, what=known.model.name)
+            assert_close(K[i], K[j], 1.0, scale=np.maximum(bound[j], KERNEL * K[j, j]), what=known.model.name)
 
     def test_rotations_of_the_samples_do_not_matter(self, known):
         rotation = np.linalg.qr(np.random.default_rng(2).standard_normal((4, 4)))[0]
         found, apart = nsd.kernels(known.spec, known.X[APART] @ rotation), np.ix_(APART, APART)
         for K, moved, bound in zip(known.kernels, found, known.bounds(KERNEL), strict=True):
-            close(moved, K[apart], 1.0, scale=bound[apart], what=known.model.name)
+            assert_close(moved, K[apart], 1.0, scale=bound[apart], what=known.model.name)
 
     def test_tensors_come_back_as_tensors(self, known):
         X = torch.from_numpy(known.X[APART])
@@ -207,9 +207,9 @@ class KernelConformance(abc.ABC):
         names, X, part = weight_names(known.spec), known.X[APART], np.ix_(APART, APART)
         bound = known.bounds(SAME_PAIR)[1][part]
         alone = [nsd.ntk(known.spec, X, trainable=name) for name in names]
-        close(sum(alone), known.kernels[1][part], 1.0, scale=bound)
+        assert_close(sum(alone), known.kernels[1][part], 1.0, scale=bound)
         for (a, one), (b, other) in combinations(zip(names, alone, strict=True), 2):
-            close(nsd.ntk(known.spec, X, trainable=(a, b)), one + other, 1.0, scale=bound, what=f"{a} and {b}")
+            assert_close(nsd.ntk(known.spec, X, trainable=(a, b)), one + other, 1.0, scale=bound, what=f"{a} and {b}")
 
     def test_the_readout_alone_gives_the_conjugate_kernel(self, known):
         G, K = nsd.kernels(known.spec, known.X[APART], trainable="readout")

@@ -10,7 +10,7 @@ import torch
 
 import notsodeep as nsd
 from notsodeep.errors import ScaleWarning, StabilityWarning
-from tests.tolerances import EXACT, close
+from tests.tolerances import EXACT, assert_close
 
 DEQ = nsd.DEQ("relu")
 MLP = nsd.MLP([nsd.Layer("relu", 2.0), nsd.Layer("tanh")])
@@ -145,7 +145,7 @@ def test_kinds_of_input(spec, kind):
     }[kind]
     K = nsd.ntk(spec, given)
     assert isinstance(K, torch.Tensor) == isinstance(given, torch.Tensor)
-    close(K, nsd.ntk(spec, whole.astype(float)), EXACT)
+    assert_close(K, nsd.ntk(spec, whole.astype(float)), EXACT)
 
 
 @SPECS
@@ -170,7 +170,7 @@ def test_the_same_samples_twice_is_the_square_matrix(spec):
     for square, again in zip(nsd.kernels(spec, X), nsd.kernels(spec, X, X), strict=True):
         np.testing.assert_array_equal(square, again)
     for square, copied in zip(nsd.kernels(spec, X), nsd.kernels(spec, X, X.copy()), strict=True):
-        close(copied, square, 1e-13)
+        assert_close(copied, square, 1e-13)
 
 
 @SPECS
@@ -178,7 +178,7 @@ def test_transposing_swaps_the_samples(spec):
     X, Y = unit(4), unit(7, seed=1)
     for there, back in zip(nsd.kernels(spec, X, Y), nsd.kernels(spec, Y, X), strict=True):
         assert there.shape == (4, 7)
-        close(there, back.T, 1e-14)
+        assert_close(there, back.T, 1e-14)
 
 
 def test_a_layer_that_gets_no_signal_is_named():

@@ -13,7 +13,7 @@ from notsodeep.kernels.scalar import rest_point, sample_variances
 from tests.kernels.functions import FUNCTIONS
 from tests.kernels.kit import KernelConformance, Model
 from tests.reference import naive_kernels as naive
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 RESIDUAL = 1e-13
 """Of sqrt(q_i q_j): a few times what a Newton step leaves, for the rounding of the expectations."""
@@ -75,7 +75,7 @@ class TestImplicit(KernelConformance):
         covariance = deq.sigma_a2 * G + deq.sigma_b2 * (X @ X.T)[i, j]
         rho = torch.from_numpy(np.clip(covariance / (q[i] * q[j]), -1.0, 1.0))
         again = Dual(rest_point(deq).activation, scales, scales)(i, j, rho)[0]
-        close(again, G, RESIDUAL, scale=known.bounds(1.0)[0][i, j], what=known.model.name)
+        assert_close(again, G, RESIDUAL, scale=known.bounds(1.0)[0][i, j], what=known.model.name)
 
 
 class TestExplicit(KernelConformance):

@@ -13,7 +13,7 @@ from notsodeep.kernels.scalar import rest_point
 from tests.kernels.functions import FUNCTIONS
 from tests.reference import finite_ntk
 from tests.reference import naive_kernels as naive
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 KERNEL = 1e-12
 """Of sqrt(K_ii K_jj): 1e-13 of the bivariate expectations times the conditioning of the fixed point."""
@@ -40,8 +40,10 @@ def test_infinitely_deep_untied_network_has_the_same_kernels(name, law, sigma_a2
     got = nsd.kernels(nsd.DEQ(name, sigma_a2=sigma_a2, sigma_b2=1 - sigma_a2, center=False), X)
     apart = ~np.eye(len(X), dtype=bool)
     for K, want in zip(got, naive.untied(law, X, sigma_a2, 1 - sigma_a2, depth=90), strict=True):
-        close(K[apart], want[apart], KERNEL, what=name)
-        close(K.diagonal(), want.diagonal(), 1e-7, what=name)  # arccos turns rounding of rho = 1 into its square root
+        assert_close(K[apart], want[apart], KERNEL, what=name)
+        assert_close(
+            K.diagonal(), want.diagonal(), 1e-7, what=name
+        )  # arccos turns rounding of rho = 1 into its square root
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
@@ -52,8 +54,8 @@ def test_norms_over_a_factor_of_a_hundred(name):
     G, K = nsd.kernels(nsd.DEQ(name, sigma_a2=0.3, sigma_b2=0.7), X)
     for i, j in ((0, 5), (0, 1), (2, 4), (5, 5), (0, 0)):
         want = deq.kernels(X[i], X[j], ("recurrent", "input", "readout"))
-        close([G[i, j]], [want[0]], KERNEL, scale=sizes(G)[i, j])
-        close([K[i, j]], [want[1]], KERNEL, scale=sizes(K)[i, j])
+        assert_close([G[i, j]], [want[0]], KERNEL, scale=sizes(G)[i, j])
+        assert_close([K[i, j]], [want[1]], KERNEL, scale=sizes(K)[i, j])
 
 
 def close_to_the_limit(name, sigma_a2, center):
@@ -71,8 +73,8 @@ def test_copies_stay_copies_close_to_the_limit_of_stability(sigma_a2, center):
     deq, X = close_to_the_limit("relu", sigma_a2, center)
     room = 1.0 - rest_point(deq).contraction
     for K in nsd.kernels(deq, X):
-        close(K[0, 3], K[0, 0], 1e-15 / room)
-        close(K[:, 0], K[:, 3], 1e-15 / room, scale=K.max())
+        assert_close(K[0, 3], K[0, 0], 1e-15 / room)
+        assert_close(K[:, 0], K[:, 3], 1e-15 / room, scale=K.max())
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
@@ -81,7 +83,7 @@ def test_opposite_samples_close_to_the_limit_of_an_odd_kinked_function(sigma_a2)
     deq, X = close_to_the_limit("hardtanh", sigma_a2, True)
     room = 1.0 - rest_point(deq).contraction
     for K in nsd.kernels(deq, X):
-        close(K[1, 2], -K[1, 1], 1e-14 / room)
+        assert_close(K[1, 2], -K[1, 1], 1e-14 / room)
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
@@ -91,8 +93,8 @@ def test_near_the_limit_against_plain_iteration(center):
     model = naive.Deq(FUNCTIONS["relu"], 1.8, 0.1, center=center)
     G, K = nsd.kernels(deq, X)
     value, tangent = model.kernels(X[0], X[2], ("recurrent", "input", "readout"))
-    close(G[0, 2], value, 1e-15 / (1 - 0.9) ** 2)
-    close(K[0, 2], tangent, 1e-14 / (1 - 0.9) ** 2)
+    assert_close(G[0, 2], value, 1e-15 / (1 - 0.9) ** 2)
+    assert_close(K[0, 2], tangent, 1e-14 / (1 - 0.9) ** 2)
 
 
 @pytest.mark.parametrize("name", ["relu", "silu", "cos", "hardtanh"])
@@ -101,8 +103,8 @@ def test_without_recurrence_it_is_one_explicit_layer(name):
     deq = nsd.DEQ(name, sigma_a2=0.0, sigma_b2=0.7, center=False)
     mlp = nsd.MLP(nsd.Layer(name, weight_var=0.7))
     for K, explicit in zip(nsd.kernels(deq, X), nsd.kernels(mlp, X), strict=True):
-        close(K, explicit, KERNEL)
-    close(nsd.ntk(deq, X, trainable="input"), nsd.ntk(mlp, X, trainable="layer1"), KERNEL)
+        assert_close(K, explicit, KERNEL)
+    assert_close(nsd.ntk(deq, X, trainable="input"), nsd.ntk(mlp, X, trainable="layer1"), KERNEL)
     np.testing.assert_array_equal(nsd.ntk(deq, X, trainable="recurrent"), np.zeros((6, 6)))
 
 
@@ -112,14 +114,14 @@ def test_linear_model_is_solved_by_hand():
     gram = X @ X.T
     G, K = nsd.kernels(nsd.DEQ("identity", sigma_a2=a2, sigma_b2=b2), X)
     linear = b2 * gram / (1 - a2)
-    close(G, linear, KERNEL)
-    close(K, linear + (a2 * linear + b2 * gram) / (1 - a2), KERNEL)
+    assert_close(G, linear, KERNEL)
+    assert_close(K, linear + (a2 * linear + b2 * gram) / (1 - a2), KERNEL)
 
 
 def test_even_function_forgets_signs_and_orthogonal_samples_vanish():
     X = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0]])
     G, _ = nsd.kernels(nsd.DEQ("cos", sigma_a2=0.4, sigma_b2=0.6, tau0=1.0), X)
-    close(G[0, 2], 0.0, KERNEL, scale=G[0, 0])
+    assert_close(G[0, 2], 0.0, KERNEL, scale=G[0, 0])
     assert 0.0 < G[0, 1] < G[0, 0]  # the fixed point takes sigma_b2 x . y with its sign
 
 
@@ -128,8 +130,8 @@ def test_one_feature_and_one_sample():
     line = np.array([[1.0], [-1.0], [1.0]])
     deq = nsd.DEQ("tanh")
     G = nsd.ck(deq, line)
-    close(G, np.outer(line, line) * nsd.ck(deq, one), KERNEL)
-    close(nsd.kernels.diagonals(deq, one)[0], [nsd.ck(deq, one)[0, 0]], KERNEL)
+    assert_close(G, np.outer(line, line) * nsd.ck(deq, one), KERNEL)
+    assert_close(nsd.kernels.diagonals(deq, one)[0], [nsd.ck(deq, one)[0, 0]], KERNEL)
     assert nsd.ck(deq, one, line).shape == (1, 3)
 
 
@@ -144,9 +146,9 @@ def test_many_samples_agree_with_few():
     for name in ("silu", "hardtanh"):
         deq = nsd.DEQ(name, sigma_a2=0.4, sigma_b2=0.6)
         for many, few in zip(nsd.kernels(deq, X), nsd.kernels(deq, X[subset]), strict=True):
-            close(many[some], few, KERNEL, what=name)
+            assert_close(many[some], few, KERNEL, what=name)
         for K, block in zip(nsd.kernels(deq, X), nsd.kernels(deq, X, X[150:260].copy()), strict=True):
-            close(block, K[:, 150:260], KERNEL, what=name)
+            assert_close(block, K[:, 150:260], KERNEL, what=name)
 
 
 def test_activation_of_the_user_without_derivative():
@@ -161,8 +163,8 @@ def test_activation_of_the_user_without_derivative():
     model = naive.Deq(function, 0.15, 0.85)
     for i, j in ((0, 1), (0, 2), (1, 1)):
         want = model.kernels(X[i], X[j], ("recurrent", "input", "readout"))
-        close(G[i, j], want[0], KERNEL, scale=G[i, i])
-        close(K[i, j], want[1], 1e-11, scale=K[i, i])  # the derivative is interpolated
+        assert_close(G[i, j], want[0], KERNEL, scale=G[i, i])
+        assert_close(K[i, j], want[1], 1e-11, scale=K[i, i])  # the derivative is interpolated
 
 
 class TestFiniteWidth:
@@ -209,7 +211,7 @@ class TestFiniteWidth:
         error = np.std(each / scale, axis=0, ddof=1).max() / math.sqrt(len(found))
         # four seeds tell their spread badly: the largest of 25 entries, and no less than 0.3 / sqrt(m) a network
         error = max(error, 0.3 / math.sqrt(self.WIDTH * len(found)))
-        close(each.mean(axis=0), exact, 4.0 * error + self.BIAS, scale=scale, what=str(trainable))
+        assert_close(each.mean(axis=0), exact, 4.0 * error + self.BIAS, scale=scale, what=str(trainable))
 
 
 def test_matrices_live_where_the_samples_do():
@@ -219,4 +221,4 @@ def test_matrices_live_where_the_samples_do():
         on_device = nsd.kernels(nsd.DEQ("silu"), X.cuda())
         for there, here in zip(on_device, nsd.kernels(nsd.DEQ("silu"), X), strict=True):
             assert there.is_cuda
-            close(there, here, KERNEL)
+            assert_close(there, here, KERNEL)

@@ -14,7 +14,7 @@ import notsodeep as nsd
 from notsodeep.activations import moments
 from notsodeep.errors import StabilityWarning
 from notsodeep.kernels.scalar import rest_point, sample_variances
-from tests.tolerances import EXACT, ROOTS, ROUNDING, close
+from tests.tolerances import EXACT, ROOTS, ROUNDING, assert_close
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "coefficients.json").read_text())
 GRID = np.arange(-13.0, 13.0, 1 / 128)
@@ -30,8 +30,8 @@ def deq_of(record):
 def test_rest_point_matches_reference(record):
     found = rest_point(deq_of(record))
     expected = {key: float(record[key]) for key in record if isinstance(record[key], str) and key != "activation"}
-    close(found.tau_star, expected["tau_star"], ROOTS)
-    close(found.shift, expected["shift"], ROOTS, scale=1.0)
+    assert_close(found.tau_star, expected["tau_star"], ROOTS)
+    assert_close(found.shift, expected["shift"], ROOTS, scale=1.0)
     for name, key in (
         ("square", "gamma2"),
         ("slope", "E_d1"),
@@ -39,8 +39,8 @@ def test_rest_point_matches_reference(record):
         ("slope_square", "E_d1_squared"),
         ("square_curvature", "E_phi2_dd"),
     ):
-        close(getattr(found.moments, name), expected[key], ROOTS, scale=1.0, what=name)
-    close(found.moments.mean, 0.0, ROOTS, scale=1.0)
+        assert_close(getattr(found.moments, name), expected[key], ROOTS, scale=1.0, what=name)
+    assert_close(found.moments.mean, 0.0, ROOTS, scale=1.0)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "silu", "softsign", "cos", "gelu"])
@@ -50,8 +50,10 @@ def test_rest_point_solves_its_equation(name, center, tau0):
     deq = nsd.DEQ(name, sigma_a2=0.6, sigma_b2=0.5, tau0=tau0, center=center)
     found = rest_point(deq)
     power = float(moments(found.activation, found.tau_star).square)
-    close(found.tau_star**2, 0.6 * power + 0.5 * tau0**2, ROOTS)
-    close(moments(found.activation, found.tau_star).mean, 0.0 if center else found.moments.mean, ROUNDING, scale=1.0)
+    assert_close(found.tau_star**2, 0.6 * power + 0.5 * tau0**2, ROOTS)
+    assert_close(
+        moments(found.activation, found.tau_star).mean, 0.0 if center else found.moments.mean, ROUNDING, scale=1.0
+    )
     assert found.shift == (0.0 if not center else pytest.approx(float(moments(deq.activation, found.tau_star).mean)))
     assert found.contraction < 1.0
 
@@ -60,16 +62,18 @@ def test_relu_in_closed_form():
     """Uncentred: ``q = sigma_a2 q / 2 + sigma_b2 tau0^2``; centred, ``1/2`` becomes ``1/2 - 1/(2 pi)``."""
     for center, share in ((False, 0.5), (True, 0.5 - 0.5 / math.pi)):
         found = rest_point(nsd.DEQ("relu", sigma_a2=0.9, sigma_b2=0.3, tau0=1.7, center=center))
-        close(found.tau_star**2, 0.3 * 1.7**2 / (1 - 0.9 * share), ROOTS)
-        close(found.contraction, 0.45, ROUNDING)
-        close(found.global_contraction, 0.9, ROUNDING)
-        close(found.wide_contraction, 3.6, ROUNDING)
+        assert_close(found.tau_star**2, 0.3 * 1.7**2 / (1 - 0.9 * share), ROOTS)
+        assert_close(found.contraction, 0.45, ROUNDING)
+        assert_close(found.global_contraction, 0.9, ROUNDING)
+        assert_close(found.wide_contraction, 3.6, ROUNDING)
 
 
 def test_no_recurrence_leaves_the_input():
     found = rest_point(nsd.DEQ("tanh", sigma_a2=0.0, sigma_b2=0.7, tau0=2.0))
-    close(found.tau_star**2, 2.8, EXACT)
-    close(sample_variances(nsd.DEQ("tanh", sigma_a2=0.0, sigma_b2=0.7), np.array([0.5, 3.0])), [0.35, 2.1], EXACT)
+    assert_close(found.tau_star**2, 2.8, EXACT)
+    assert_close(
+        sample_variances(nsd.DEQ("tanh", sigma_a2=0.0, sigma_b2=0.7), np.array([0.5, 3.0])), [0.35, 2.1], EXACT
+    )
 
 
 def polynomial_power(coefficients):
@@ -86,7 +90,7 @@ def test_the_smallest_of_two_fixed_points_is_taken():
     assert positive.size == 2
     with pytest.warns(StabilityWarning):
         found = rest_point(nsd.DEQ(nsd.activation("hermite", coefficients=(0, 0, 0, 0.5)), 0.4, 0.3))
-    close(found.tau_star**2, positive[0], ROOTS)
+    assert_close(found.tau_star**2, positive[0], ROOTS)
 
 
 def bisect(deq, rest, squared_norm):
@@ -112,7 +116,7 @@ def test_sample_variances_are_those_of_bisection(name, count):
     norms = np.random.default_rng(3).uniform(0.05, 4.0, count)
     found = sample_variances(deq, norms)
     for i in range(0, count, max(1, count // 5)):
-        close(found[i], bisect(deq, rest_point(deq), norms[i]), ROOTS)
+        assert_close(found[i], bisect(deq, rest_point(deq), norms[i]), ROOTS)
 
 
 @pytest.mark.parametrize("count", [7, 300])
@@ -122,12 +126,12 @@ def test_sample_variances_of_relu_are_roots_of_a_quadratic(count):
     b, norms = rest_point(deq).shift, np.geomspace(1e-2, 30.0, count)
     half, rest = 0.7 * b / math.sqrt(2 * math.pi), 0.7 * b**2 + 0.4 * norms
     root = (-half + np.sqrt(half**2 + 0.65 * rest)) / 0.65
-    close(sample_variances(deq, norms), root**2, ROOTS, scale=root**2)
+    assert_close(sample_variances(deq, norms), root**2, ROOTS, scale=root**2)
 
 
 def test_the_sample_of_norm_tau0_has_the_rest_point():
     deq = nsd.DEQ("elu", sigma_a2=0.4, sigma_b2=0.6, tau0=1.3)
-    close(sample_variances(deq, np.array([1.69]))[0], rest_point(deq).tau_star ** 2, ROOTS)
+    assert_close(sample_variances(deq, np.array([1.69]))[0], rest_point(deq).tau_star ** 2, ROOTS)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 import notsodeep as nsd
 from tests.matching.helpers import naive_target
 from tests.reference import naive_matching
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 ODD = ["tanh", "erf", "sin", "softsign", "hardtanh"]
 PARAMETERS = 1e-10
@@ -31,7 +31,7 @@ def test_slope_and_width_are_those_of_an_independent_solution(kernel, name, sigm
     assert found.status == "matched", found
     slope, width = naive_matching.hard_tanh(kernel, naive_target(deq, kernel), tau0)
     given = dict(found.spec.layers[0].activation.params)
-    close([given["scale"], given["clip"]], [slope, width], PARAMETERS, scale=[slope, width])
+    assert_close([given["scale"], given["clip"]], [slope, width], PARAMETERS, scale=[slope, width])
 
 
 @pytest.mark.parametrize("trainable", [("recurrent", "readout"), ("recurrent",), ("input",), ("readout",)])
@@ -41,7 +41,7 @@ def test_every_trainable_set_is_matched(trainable):
     assert (found.status, found.family, found.trainable) == ("matched", "hard_tanh", frozenset(trainable))
     slope, width = naive_matching.hard_tanh("ntk", naive_target(deq, "ntk", trainable), 1.0)
     given = dict(found.spec.layers[0].activation.params)
-    close([given["scale"], given["clip"]], [slope, width], PARAMETERS, scale=[slope, width])
+    assert_close([given["scale"], given["clip"]], [slope, width], PARAMETERS, scale=[slope, width])
 
 
 @pytest.mark.parametrize("kernel", ["ck", "ntk"])
@@ -74,7 +74,7 @@ def test_targets_beyond_the_limit_are_infeasible(over):
     found = nsd.match(sine_of_spread(spread), family="hard_tanh")
     assert found.status == "infeasible"
     assert f"diagonal / linear part is {spread:.4g}, one hard tanh layer stays below pi/2" in found.reason
-    close(found.residual, over / (1.0 + over), NEARLY_A_SIGN, scale=1.0)
+    assert_close(found.residual, over / (1.0 + over), NEARLY_A_SIGN, scale=1.0)
 
 
 def test_the_limit_does_not_hold_for_the_ntk():
@@ -89,8 +89,8 @@ def test_targets_that_are_not_odd_are_infeasible(name, kernel):
     found = nsd.match(nsd.DEQ(name), kernel, family="hard_tanh")
     assert found.status == "infeasible"
     assert "the target has norm and product terms, an odd layer has none" in found.reason
-    close(found.residual, 1.0, 1e-12)
-    close(found.achieved.numbers[::3], found.target.numbers[::3], 1e-12)
+    assert_close(found.residual, 1.0, 1e-12)
+    assert_close(found.achieved.numbers[::3], found.target.numbers[::3], 1e-12)
 
 
 @pytest.mark.parametrize("name", ["abs", "cos"])

@@ -11,7 +11,7 @@ import notsodeep as nsd
 from tests.kernels.functions import bent
 from tests.matching.helpers import naive_achieved, naive_target
 from tests.reference import naive_equivalent, naive_matching
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 IDENTITY = 1e-12
 ROOT = 1e-9
@@ -82,7 +82,7 @@ def test_networks_of_the_family_obey_the_identity(slopes, tau0):
     scale = tau0 * math.sqrt(m1**2 + naive_matching.SPENT * e1**2)
     layers = [naive_matching.bend_function(m1, e1, tau0), naive_matching.bend_function(m2, e2, scale)]
     found = naive_equivalent.mlp_numbers([(layer, 1.0, 1.0) for layer in layers], tau0)
-    close(naive_matching.identity_side(found, tau0), found[3], IDENTITY)
+    assert_close(naive_matching.identity_side(found, tau0), found[3], IDENTITY)
 
 
 @pytest.mark.parametrize("name", ["silu", "gelu", "elu", "softplus", "mish", "selu"])

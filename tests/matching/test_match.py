@@ -12,7 +12,7 @@ from notsodeep.matching import FAMILIES, least_squares
 from notsodeep.matching import match as public
 from notsodeep.matching.target import Target
 from tests.matching.helpers import naive_achieved, naive_target, read_off
-from tests.tolerances import close
+from tests.tolerances import assert_close
 
 RESIDUAL = 1e-12
 """The naive numbers agree with the package's to this, so residuals do."""
@@ -46,7 +46,7 @@ def test_networks_have_the_numbers_of_the_deq(name, kernel, trainable, tau0):
     assert found.residual <= RESIDUAL
     target, achieved = naive_target(deq, kernel, weights(trainable)), naive_achieved(found.spec, kernel, tau0)
     units = np.array([tau0**2, tau0**4, tau0**4, 1.0])
-    close(achieved * units, target * units, RESIDUAL, scale=np.maximum(np.abs(target * units), 1e-3 * target[3]))
+    assert_close(achieved * units, target * units, RESIDUAL, scale=np.maximum(np.abs(target * units), 1e-3 * target[3]))
 
 
 @pytest.mark.parametrize(("name", "kernel", "trainable"), CASES)
@@ -57,8 +57,8 @@ def test_the_exact_kernels_agree_to_second_order(name, kernel, trainable):
     found = nsd.match(deq, kernel, trainable=trainable)
     function = nsd.ck if kernel == "ck" else nsd.ntk
     target = read_off(partial(function, deq, **({} if kernel == "ck" else {"trainable": trainable})), 1.0)
-    close(read_off(partial(function, found.spec), 1.0), target, DIFFERENCES)
-    close(target, found.target.numbers, DIFFERENCES)
+    assert_close(read_off(partial(function, found.spec), 1.0), target, DIFFERENCES)
+    assert_close(target, found.target.numbers, DIFFERENCES)
 
 
 @pytest.mark.parametrize("name", ["silu", "elu", "cos"])
@@ -68,7 +68,7 @@ def test_the_residual_is_the_largest_relative_miss(name, kernel):
     found = nsd.match(deq, kernel, on_failure="return")
     target, achieved = naive_target(deq, kernel), naive_achieved(found.spec, kernel, 1.0)
     size = np.where(np.abs(target) < 1e-9, target[3], np.abs(target))
-    close(found.residual, np.abs((achieved - target) / size).max(), 1e-9)
+    assert_close(found.residual, np.abs((achieved - target) / size).max(), 1e-9)
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "sin", "softsign", "hardtanh", "identity", "sigmoid"])
@@ -186,7 +186,7 @@ def test_the_public_function_is_the_one_of_the_package():
 
 def test_misses_of_numbers_that_should_be_zero_are_relative_to_the_diagonal():
     target = Target("ck", 2.0, (0.5, 0.0, 0.25, 4.0))
-    close(target.residuals((0.6, 0.1, 0.25, 5.0)), [0.2, 0.1 * 16 / 4.0, 0.0, 0.25], 1e-14)
+    assert_close(target.residuals((0.6, 0.1, 0.25, 5.0)), [0.2, 0.1 * 16 / 4.0, 0.0, 0.25], 1e-14)
 
 
 def test_odd_even_and_spread_do_not_depend_on_the_unit_of_the_data():
@@ -196,4 +196,4 @@ def test_odd_even_and_spread_do_not_depend_on_the_unit_of_the_data():
         even = Target("ck", tau0, (0.0, 0.1 / tau0**2, 0.1 / tau0**2, 0.6 * tau0**2))
         assert [t.is_odd for t in (odd, bent, even)] == [True, False, False]
         assert [t.is_even for t in (odd, bent, even)] == [False, False, True]
-        close(odd.spread, 1.2, 1e-14)
+        assert_close(odd.spread, 1.2, 1e-14)

@@ -13,7 +13,7 @@ from notsodeep.experiments.twin import Forward
 from notsodeep.report import twin_document
 from notsodeep.report.document import plain
 from notsodeep.spec import from_dict
-from tests.tolerances import ROUNDING, close
+from tests.tolerances import ROUNDING, assert_close
 
 
 def leaves(value):
@@ -60,7 +60,7 @@ def test_coefficients(name, numbers, request):
         assert found["deq"][number] == getattr(expected, number)
     for number in numbers.split():
         relative = found["network"][number] / found["deq"][number] - 1.0
-        close(found["relative_difference"][number], relative, ROUNDING, scale=1.0)
+        assert_close(found["relative_difference"][number], relative, ROUNDING, scale=1.0)
 
 
 def test_the_rest_is_what_the_result_says(any_twin):
@@ -89,7 +89,7 @@ def test_the_scaler_scales_new_samples(relu, mixture):
     raw = np.round(train.X * train.scaler.scale + train.scaler.center)
     assert raw.min() == 0.0
     assert raw.max() == 16.0
-    close(scaler.apply(raw), train.X, ROUNDING)
+    assert_close(scaler.apply(raw), train.X, ROUNDING)
     assert twin_document(mixture)["data"]["scaler"] is None
 
 

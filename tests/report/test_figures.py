@@ -16,7 +16,7 @@ from notsodeep.report import save_figure, twin_figure
 from notsodeep.report.facts import layer_scales
 from notsodeep.report.figures import png
 from notsodeep.report.panels import bulk_limit, pairs
-from tests.tolerances import EXACT, ROUNDING, close
+from tests.tolerances import EXACT, ROUNDING, assert_close
 
 
 def pixels(content):
@@ -115,20 +115,20 @@ def test_activations_are_drawn_where_they_work(relu):
     deq = relu.config.deq
     c = relu.match.target
     u, y = curves["DEQ: relu"].get_data()
-    close(u.max(), 3.0 * c.tau_star, ROUNDING)
-    close(u.min(), -3.0 * c.tau_star, ROUNDING)
+    assert_close(u.max(), 3.0 * c.tau_star, ROUNDING)
+    assert_close(u.min(), -3.0 * c.tau_star, ROUNDING)
     mean = c.tau_star / np.sqrt(2.0 * np.pi)
-    close(y, np.maximum(u, 0.0) - mean, ROUNDING)
+    assert_close(y, np.maximum(u, 0.0) - mean, ROUNDING)
     assert deq.tau0 == 1.0
     for (label, curve), layer in zip(list(curves.items())[1:], relu.match.spec.layers, strict=True):
-        close(curve.get_ydata(), layer.activation(curve.get_xdata()), EXACT, what=label)
+        assert_close(curve.get_ydata(), layer.activation(curve.get_xdata()), EXACT, what=label)
 
 
 def test_scales_of_layers(relu):
     first, second = layer_scales(relu.match.spec, 1.3)
     assert first == 1.3
     square = moments(relu.match.spec.layers[0].activation, 1.3).square
-    close(second, np.sqrt(float(square)), EXACT)
+    assert_close(second, np.sqrt(float(square)), EXACT)
 
 
 def test_entries_are_those_of_the_kernels(silu):

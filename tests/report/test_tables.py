@@ -10,7 +10,7 @@ import notsodeep as nsd
 from notsodeep.experiments.twin import Forward
 from notsodeep.report import twin_tables
 from notsodeep.report.wording import formula
-from tests.tolerances import ROUNDING, close
+from tests.tolerances import ROUNDING, assert_close
 
 SIX_DIGITS = 5e-6
 TWO_DIGITS = 0.05
@@ -50,16 +50,18 @@ def test_coefficients_are_those_of_both_specs(any_twin):
     network = nsd.coefficients(found.spec, found.kernel, tau0=found.deq.tau0)
     for name, (_, cells) in zip(NAMES[found.kernel], rows, strict=True):
         for cell, model in zip(cells, (deq, network), strict=False):
-            close(float(cell), getattr(model, name), SIX_DIGITS, scale=max(abs(getattr(model, name)), 1e-6), what=name)
+            assert_close(
+                float(cell), getattr(model, name), SIX_DIGITS, scale=max(abs(getattr(model, name)), 1e-6), what=name
+            )
 
 
 def test_differences_are_relative_and_the_largest_is_the_residual(any_twin):
     table = tables(any_twin)["coefficients"]
     for _, (deq, network, difference) in table.rows:
         if float(deq) and abs(float(difference)) > 1e-3:
-            close(float(difference), float(network) / float(deq) - 1.0, TWO_DIGITS)
+            assert_close(float(difference), float(network) / float(deq) - 1.0, TWO_DIGITS)
     largest = max(abs(float(cells[-1])) for _, cells in table.rows)
-    close(largest, any_twin.match.residual, TWO_DIGITS)
+    assert_close(largest, any_twin.match.residual, TWO_DIGITS)
 
 
 def test_numbers_that_vanish_are_zero_and_explained(tanh_ntk, relu):
@@ -84,9 +86,9 @@ def test_distances_are_norms_of_the_difference(any_twin):
     deq, matched = any_twin.kernels
     for cell, order in zip(cells, (2, "fro"), strict=True):
         expected = np.linalg.norm(deq - matched, order) / np.linalg.norm(deq, order)
-        close(share(cell), expected, TWO_DIGITS)
-    close(share(other[0]), any_twin.equivalent_distance.spectral, TWO_DIGITS)
-    close(share(other[1]), any_twin.equivalent_distance.frobenius, TWO_DIGITS)
+        assert_close(share(cell), expected, TWO_DIGITS)
+    assert_close(share(other[0]), any_twin.equivalent_distance.spectral, TWO_DIGITS)
+    assert_close(share(other[1]), any_twin.equivalent_distance.frobenius, TWO_DIGITS)
 
 
 def test_the_equivalent_on_real_data_is_called_what_it_is(relu, mixture):
@@ -102,7 +104,7 @@ def test_accuracies(any_twin):
             if shares[name] is None:
                 assert cell == "none"
             else:
-                close(share(cell), shares[name], 5.001e-4, scale=1.0)
+                assert_close(share(cell), shares[name], 5.001e-4, scale=1.0)
 
 
 def test_a_finite_deq_without_equilibrium_says_so(relu):
@@ -134,10 +136,10 @@ def test_stability(name, request):
     lipschitz = {"relu": 1.0, "marginal": 1.0507009873554805 * 1.6732632423543772}[name]
     rows = tables(result)["stability"].rows
     values = [float(cells[0]) for _, cells in rows]
-    close(values[1], a2 * lipschitz**2, 5e-3)
-    close(values[2], 4.0 * a2 * lipschitz**2, 5e-3)
+    assert_close(values[1], a2 * lipschitz**2, 5e-3)
+    assert_close(values[2], 4.0 * a2 * lipschitz**2, 5e-3)
     if name == "relu":
-        close(values[0], 0.5 * a2, ROUNDING)
+        assert_close(values[0], 0.5 * a2, ROUNDING)
     assert [cells[1] for _, cells in rows] == ["yes" if value < 1.0 else "no" for value in values]
 
 
@@ -148,7 +150,7 @@ def test_the_network_is_written_out(relu, tanh_ntk):
     for layer, (_, (written, variance)) in zip(relu.match.spec.layers, table.rows, strict=True):
         a, b, shift = map(float, re.fullmatch(r"max\((\S+) x, (\S+) x\) - (\S+)", written).groups())
         x = np.linspace(-3.0, 3.0, 50)
-        close(np.maximum(a * x, b * x) - shift, layer.activation(x), SIX_DIGITS)
+        assert_close(np.maximum(a * x, b * x) - shift, layer.activation(x), SIX_DIGITS)
         assert float(variance) == layer.weight_var
     table = tables(tanh_ntk)["network"]
     assert table.header[-1] == "learning rate"
