@@ -13,16 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notsodeep.cli.console import print_table
+from notsodeep.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
     from notsodeep.data import Entry, FileRecord
     from notsodeep.data.fetching import Progress
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Data folder. Else the variable NOTSODEEP_DATA, else the cache folder of the user."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 group = typer.Typer(no_args_is_help=True, help="List, fetch and verify data sets.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from notsodeep.cli.console import print_table, stage_bar
+from notsodeep.cli.options import DataDir, Json
 
 if TYPE_CHECKING:
     from notsodeep.experiments.twin import TwinResult
@@ -44,11 +45,9 @@ def match(
     family: Annotated[str, typer.Option(help="Family of the network: auto, hard_tanh or leaky_relu.")] = "auto",
     width: Annotated[int, typer.Option(help="Width of the finite networks.")] = 1024,
     seed: Annotated[int, typer.Option(help="Seed of the samples and of the weights.")] = 0,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Data folder. Else the variable NOTSODEEP_DATA, else the user's cache folder.")
-    ] = None,
+    data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for the results; files of an earlier run are replaced.")] = OUT,
-    as_json: Annotated[bool, typer.Option("--json", help="Print match.json instead of tables.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Find the shallow explicit network with the kernel of a deep equilibrium model, and check it on data.
 

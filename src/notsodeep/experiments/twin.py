@@ -37,6 +37,10 @@ class TwinConfig:
     width: int = 1024
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        integer("width", self.width, low=1)
+        integer("seed", self.seed, low=0)
+
 
 @dataclass(frozen=True)
 class Forward:
@@ -88,7 +92,6 @@ def run_twin(
     ConvergenceError
         When the match or a kernel did not settle.
     """
-    integer("width", config.width, low=1)
     progress(STAGES[0])
     found = match(config.deq, config.kernel, config.family, trainable=config.trainable)
     progress(STAGES[1])
