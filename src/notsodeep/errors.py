@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class ConvergenceError(RuntimeError):
     """A numerical method stopped before it reached its tolerance.
@@ -24,3 +27,14 @@ class ScaleWarning(UserWarning):
 
 class SmoothnessWarning(UserWarning):
     """An activation is rougher than its declared kinks say."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside this package that led here: that is where the remedy is, and where it shows once."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+_PACKAGE = __name__.partition(".")[0] + "."

@@ -6,7 +6,6 @@ has died out. The panels belong to the function alone, so one mesh serves every 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from notsodeep.checks import FloatArray
-from notsodeep.errors import SmoothnessWarning
+from notsodeep.errors import SmoothnessWarning, warn
 
 DEGREE = 23  # functions are resolved to this degree on every panel
 TAIL = 3  # so many last Legendre coefficients must have died out
@@ -59,11 +58,11 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
         settled.append(middle)
         left, right = np.concatenate([left[split], middle]), np.concatenate([middle, right[split]])
     if rough:
-        warnings.warn(
-            f"the activation is not smooth near x = {rough[0]:.6g}; if a derivative jumps there, "
-            f"declare it: kinks=({rough[0]:.6g}, ...)",
+        place = round(float(rough[0]), 6) + 0.0  # the panel is narrower than that
+        warn(
+            f"the activation is not smooth near x = {place:.6g}; if a derivative jumps there, "
+            f"declare it: kinks=({place:.6g}, ...)",
             SmoothnessWarning,
-            stacklevel=2,
         )
     return np.unique(np.concatenate(settled))
 

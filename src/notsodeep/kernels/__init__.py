@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +23,11 @@ def __getattr__(name: str) -> Any:
 class _Callable(ModuleType):
     """``nsd.kernels`` names this package and is also a function of the public interface."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, spec: Any, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
+        """Return ``(ck, ntk)``: see :func:`notsodeep.kernels.api.kernels`."""
         from notsodeep.kernels import api
 
-        return api.kernels(*args, **kwargs)
+        return api.kernels(spec, X, Y, trainable)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -15,6 +15,16 @@ from notsodeep.kernels.implicit import ImplicitKernel
 from notsodeep.kernels.samples import Samples
 from notsodeep.kernels.scalar import warn_if_off_scale
 from notsodeep.spec import DEQ, Spec, trainable_weights
+
+
+class KernelsFunction(Protocol):
+    """What ``nsd.kernels`` is to a type checker: a function that also carries :func:`diagonals`."""
+
+    def __call__(self, spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
+        """Return ``(ck, ntk)``."""
+
+    def diagonals(self, spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
+        """Return the diagonals of ``(ck, ntk)``."""
 
 
 def ck(spec: Spec, X: Any, Y: Any = None) -> Any:
@@ -110,7 +120,7 @@ def kernels(spec: Spec, X: Any, Y: Any = None, trainable: str | Iterable[str] = 
     ((3, 3), True)
     """
     trained = trainable_weights(spec, trainable)
-    return _evaluate(spec, X, Y, trained, ("ck", "ntk"), stacklevel=5)  # called through the package
+    return _evaluate(spec, X, Y, trained, ("ck", "ntk"))
 
 
 def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
@@ -125,19 +135,19 @@ def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tup
     trained = trainable_weights(spec, trainable)
     x = _samples("X", X)
     if isinstance(spec, DEQ):
-        warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel=3)
+        warn_if_off_scale(spec, float(x.squared_norms.mean()))
     found = _prepare(spec, x, x, trained).diagonals()
     return _like(X, found.ck), _like(X, found.ntk)
 
 
-def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], wanted: tuple[str, ...], stacklevel: int = 4) -> Any:
+def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], wanted: tuple[str, ...]) -> Any:
     trainable_weights(spec, "all")
     x = _samples("X", X)
     y = x if Y is None or Y is X else _samples("Y", Y)
     if y.rows.shape[1] != x.rows.shape[1]:
         raise ValueError(f"X and Y must have as many features, got {x.rows.shape[1]} and {y.rows.shape[1]}")
     if isinstance(spec, DEQ):
-        warn_if_off_scale(spec, float(x.squared_norms.mean()), stacklevel)
+        warn_if_off_scale(spec, float(x.squared_norms.mean()))
     found = assemble(_prepare(spec, x, y, trained), x, y, wanted)
     return tuple(_like(X, found[name]) for name in wanted)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from notsodeep.activations.backend import is_tensor
 
@@ -36,6 +36,8 @@ def relative_distance(A: Any, B: Any) -> Distance:
     a, b = (np.asarray(m.detach().cpu() if is_tensor(m) else m, dtype=np.float64) for m in (A, B))
     if a.shape != b.shape or a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ValueError(f"A and B must be square matrices of one shape, got {a.shape} and {b.shape}")
+    if not a.any():
+        raise ValueError("A is zero: nothing can be relative to it")
     gap = a - b
     return Distance(
         spectral=spectral_norm(gap) / spectral_norm(a),
@@ -51,4 +53,7 @@ def spectral_norm(matrix: np.ndarray[Any, Any]) -> float:
     if not matrix.any():
         return 0.0
     start = np.random.default_rng(0).standard_normal(n)
-    return float(abs(eigsh(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)[0]))
+    try:
+        return float(abs(eigsh(matrix, k=1, which="LM", v0=start, return_eigenvectors=False)[0]))
+    except ArpackNoConvergence:  # two eigenvalues of nearly the same size
+        return float(np.abs(np.linalg.eigvalsh(matrix)).max())

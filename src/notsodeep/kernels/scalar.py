@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from notsodeep.activations import Activation, Moments, moments
 from notsodeep.activations.lipschitz import lipschitz
 from notsodeep.activations.tabulate import tabulate
 from notsodeep.checks import FloatArray
-from notsodeep.errors import ConvergenceError, ScaleWarning, StabilityWarning
+from notsodeep.errors import ConvergenceError, ScaleWarning, StabilityWarning, warn
 from notsodeep.spec import DEQ
 
 _STEPS = np.geomspace(1.0, 8.0, 13)  # variances are searched in such steps ...
@@ -52,8 +51,8 @@ class RestPoint:
 def rest_point(deq: DEQ) -> RestPoint:
     """Return the stable kernel fixed point of ``deq`` (the one that iteration from below reaches).
 
-    Warns with :class:`~notsodeep.errors.StabilityWarning` when ``sigma_a2 L**2 >= 1``: then nothing
-    guarantees that a finite network converges, though it often does.
+    Warns with :class:`~notsodeep.errors.StabilityWarning` when ``sigma_a2 L**2 >= 1``: then the kernel map
+    need not contract everywhere (and a finite network need not converge, though it often does).
 
     Raises
     ------
@@ -62,11 +61,10 @@ def rest_point(deq: DEQ) -> RestPoint:
     """
     found = _rest_point(deq)
     if found.global_contraction >= 1.0:
-        warnings.warn(
+        warn(
             f"sigma_a2 L^2 = {found.global_contraction:.3g} >= 1 for {deq!r}: the kernel fixed point is stable, "
-            "but no global contraction guarantees that a finite network reaches its equilibrium",
+            "but the kernel map need not contract everywhere, and a finite network need not reach its equilibrium",
             StabilityWarning,
-            stacklevel=2,
         )
     return found
 
@@ -194,13 +192,12 @@ def _check_stable(deq: DEQ, squared_norms: FloatArray, contraction: FloatArray) 
         )
 
 
-def warn_if_off_scale(deq: DEQ, mean_square: float, stacklevel: int = 3) -> None:
+def warn_if_off_scale(deq: DEQ, mean_square: float) -> None:
     """Warn with :class:`~notsodeep.errors.ScaleWarning` when samples are far from the norm the model is made for."""
     if abs(mean_square / deq.tau0**2 - 1.0) > _OFF_SCALE:
-        warnings.warn(
+        warn(
             f"the mean squared norm of the samples is {mean_square:.4g} but the model is made for "
             f"tau0^2 = {deq.tau0**2:.4g}: multiply them by {deq.tau0 / mean_square**0.5:.6g}, "
             f"or set tau0={mean_square**0.5:.6g}",
             ScaleWarning,
-            stacklevel=stacklevel,
         )
