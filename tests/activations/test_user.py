@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from mpmath import mp, mpf
 from scipy import special
 
 from notsodeep import spec
-from notsodeep.activations import Activation, moments
+from notsodeep.activations import Activation, activation, moments
 from notsodeep.errors import SmoothnessWarning
 from tests.activations.conformance import ActivationConformance
 from tests.reference.make_moments import gelu, silu, softsign, through_sigmoid
@@ -182,3 +185,34 @@ def test_custom_activations_are_not_written_down():
     assert not phi.is_registered
     with pytest.raises(ValueError, match="made from a callable and cannot be written down"):
         spec.to_dict(spec.DEQ(phi))
+
+
+@pytest.mark.parametrize("wrong", [{"derivative": np.cos}, {"derivative": np.tanh}])
+def test_a_wrong_derivative_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"derivative is .* central differences give"):
+        Activation(np.tanh, **wrong)
+
+
+def test_a_wrong_second_derivative_is_refused():
+    with pytest.raises(ValueError, match=r"second_derivative is .* central differences give"):
+        Activation(np.sin, np.cos, second_derivative=np.sin)
+
+
+def test_a_borrowed_name_is_no_registration():
+    borrowed = Activation(torch.tanh, name="relu")
+    assert not borrowed.is_registered
+    with pytest.raises(ValueError, match="made from a callable"):
+        spec.to_dict(spec.DEQ(borrowed))
+
+
+@pytest.mark.parametrize("name", ["relu", "sin", "hermite", "elu:alpha=0.5", "two_slope:a=2,b=0.5,tau=1"])
+def test_registered_activations_pickle_and_copy_to_themselves(name):
+    phi = activation(name).shifted(0.25)
+    assert pickle.loads(pickle.dumps(phi)) == phi == copy.deepcopy(phi)  # noqa: S301
+
+
+def test_warnings_point_at_the_caller():
+    with pytest.warns(SmoothnessWarning) as caught:
+        moments(Activation(lambda x: np.abs(np.asarray(x))), 1.0)
+    assert {Path(warning.filename).name for warning in caught} == {Path(__file__).name}
+    assert "near x = 0;" in str(caught[0].message)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from notsodeep.activations.backend import is_tensor
-from notsodeep.activations.elementwise import Elementwise, differentiate
+from notsodeep.activations.elementwise import Elementwise, check_derivative, differentiate
 from notsodeep.activations.forms import Form
 from notsodeep.checks import number
 
@@ -62,10 +62,16 @@ class Activation:
         put(self, "kinks", kinks)
         put(self, "offset", number("offset", self.offset))
         put(self, "fn", Elementwise.of("fn", self.fn, kinks))
-        slope = differentiate(self.fn, kinks) if self.derivative is None else self.derivative
+        given = self.derivative is not None
+        slope = self.derivative if given else differentiate(self.fn, kinks)
         put(self, "derivative", Elementwise.of("derivative", slope, kinks))
+        if given and not isinstance(slope, Elementwise):
+            check_derivative("derivative", self.derivative, self.fn, kinks)
         if self.second_derivative is not None:
-            put(self, "second_derivative", Elementwise.of("second_derivative", self.second_derivative, kinks))
+            second = Elementwise.of("second_derivative", self.second_derivative, kinks)
+            if not isinstance(self.second_derivative, Elementwise):
+                check_derivative("second_derivative", second, self.derivative, kinks)
+            put(self, "second_derivative", second)
 
     def __call__(self, x: Any) -> Any:
         """Return ``fn(x) + offset``, an array of the kind that ``x`` is."""
@@ -84,5 +90,19 @@ class Activation:
 
     @property
     def is_registered(self) -> bool:
-        """Whether a name and parameters are enough to build this activation again."""
-        return self.name != "custom"
+        """Whether the name and the parameters are enough to build this activation again."""
+        from notsodeep.activations.registry import activation, names
+
+        return self.name in names() and activation(self.name, **dict(self.params)).fn == self.fn
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Copy and pickle a registered activation by its name."""
+        if self.is_registered:
+            return _restore, (self.name, self.params, self.offset)
+        return super().__reduce_ex__(protocol)
+
+
+def _restore(name: str, params: tuple[tuple[str, Any], ...], offset: float) -> Activation:
+    from notsodeep.activations.registry import activation
+
+    return replace(activation(name, **dict(params)), offset=offset)

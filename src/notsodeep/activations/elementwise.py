@@ -70,6 +70,19 @@ def differentiate(fn: Callable[[Any], Any], kinks: tuple[float, ...]) -> Callabl
     return derivative_by_interpolation(call, kinks)
 
 
+def check_derivative(
+    name: str, slope: Callable[[Any], Any], fn: Callable[[Any], Any], kinks: tuple[float, ...]
+) -> None:
+    """Raise ``ValueError`` when ``slope`` is plainly not the derivative of ``fn`` at a few points off the kinks."""
+    x = np.array([p for p in _PROBE if all(abs(p - k) > 1e-3 for k in kinks)])
+    got, want = slope(x), (fn(x + 1e-5) - fn(x - 1e-5)) / 2e-5
+    wrong = np.abs(got - want) > 1e-3 * (1.0 + np.abs(want))
+    if wrong.any():
+        raise ValueError(
+            f"{name} is {got[wrong][0]:.6g} at x = {x[wrong][0]:g}, central differences give {want[wrong][0]:.6g}"
+        )
+
+
 def _try_numpy(call: Callable[[Any], Any], probe: Any) -> tuple[Any, str]:
     try:
         value = np.asarray(call(probe.copy()))

@@ -49,7 +49,7 @@ def evaluate(activation: Activation, s: FloatArray, t: FloatArray, rho: FloatArr
     raise ConvergenceError(
         f"E[phi(u) phi(v)] of {activation!r} did not settle for {todo.size} pairs, the first at scales {s[i]:.4g}, "
         f"{t[i]:.4g} and correlation {rho[i]:.12g}: relative change {gap.max():.1e} at the finest of {len(_ORDERS)} "
-        "levels; declare every kink of the activation"
+        "levels; declare every kink of the activation, and use one whose derivatives are bounded beside its kinks"
     )
 
 
