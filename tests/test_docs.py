@@ -25,6 +25,7 @@ PUBLIC = {
     "ck",
     "coefficients",
     "equivalent",
+    "errors",
     "kernels",
     "load",
     "load_dataset",

@@ -5,36 +5,44 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from notsodeep import errors
 from notsodeep._version import __version__
 
 if TYPE_CHECKING:
-    from notsodeep.activations import Activation as Activation
-    from notsodeep.activations import activation as activation
-    from notsodeep.data import (
-        Dataset as Dataset,
-    )
-    from notsodeep.data import (
-        GaussianMixture as GaussianMixture,
-    )
-    from notsodeep.data import (
-        Statistics as Statistics,
-    )
-    from notsodeep.data import (
-        load_dataset as load_dataset,
-    )
-    from notsodeep.equivalents import coefficients as coefficients
-    from notsodeep.equivalents import equivalent as equivalent
-    from notsodeep.errors import ConvergenceError as ConvergenceError
-    from notsodeep.errors import DataError as DataError
-    from notsodeep.kernels.api import ck as ck
-    from notsodeep.kernels.api import kernels as kernels
-    from notsodeep.kernels.api import ntk as ntk
-    from notsodeep.matching import match as match
-    from notsodeep.networks import load as load
-    from notsodeep.networks import save as save
-    from notsodeep.spec import DEQ as DEQ
-    from notsodeep.spec import MLP as MLP
-    from notsodeep.spec import Layer as Layer
+    from notsodeep.activations import Activation, activation
+    from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
+    from notsodeep.equivalents import coefficients, equivalent
+    from notsodeep.errors import ConvergenceError, DataError
+    from notsodeep.kernels.api import KernelsFunction, ck, ntk
+    from notsodeep.matching import match
+    from notsodeep.networks import load, save
+    from notsodeep.spec import DEQ, MLP, Layer
+
+    kernels: KernelsFunction
+
+__all__ = [
+    "DEQ",
+    "MLP",
+    "Activation",
+    "ConvergenceError",
+    "DataError",
+    "Dataset",
+    "GaussianMixture",
+    "Layer",
+    "Statistics",
+    "__version__",
+    "activation",
+    "ck",
+    "coefficients",
+    "equivalent",
+    "errors",
+    "kernels",
+    "load",
+    "load_dataset",
+    "match",
+    "ntk",
+    "save",
+]
 
 _HOME = {
     "Activation": "activations",
@@ -57,8 +65,6 @@ _HOME = {
     "ntk": "kernels",
     "save": "networks",
 }
-
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604  # the names are strings
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from notsodeep.activations import activation as look_up
 from notsodeep.checks import number
 
 if TYPE_CHECKING:
-    import torch
+    from notsodeep.networks import DEQNetwork, ExplicitNetwork
 
 DEQ_WEIGHTS = ("recurrent", "input", "readout")
 
@@ -76,7 +76,7 @@ class DEQ:
             center=center,
         )
 
-    def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> torch.nn.Module:
+    def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> DEQNetwork:
         """Return a finite network with this spec, drawn from ``seed``: see :class:`notsodeep.networks.DEQNetwork`."""
         from notsodeep.networks import DEQNetwork
 
@@ -156,7 +156,7 @@ class MLP:
         """Number of hidden layers."""
         return len(self.layers)
 
-    def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> torch.nn.Module:
+    def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> ExplicitNetwork:
         """Return a finite network with this spec and ``seed``: see :class:`notsodeep.networks.ExplicitNetwork`."""
         from notsodeep.networks import ExplicitNetwork
 

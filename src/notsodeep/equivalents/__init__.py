@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from notsodeep.equivalents.coefficients import CKCoefficients, Coefficients, NTKCoefficients, coefficients
 
 if TYPE_CHECKING:
-    from notsodeep.equivalents.assembly import equivalent as equivalent
-    from notsodeep.equivalents.operator import EquivalentOperator as EquivalentOperator
+    from notsodeep.equivalents.assembly import equivalent
+    from notsodeep.equivalents.operator import EquivalentOperator
 
 __all__ = ["CKCoefficients", "Coefficients", "EquivalentOperator", "NTKCoefficients", "coefficients", "equivalent"]
 

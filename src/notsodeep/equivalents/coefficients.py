@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Literal, overload
 
 from notsodeep.activations import Moments, moments
@@ -25,21 +25,21 @@ _CENTRED = 1e-7  # mean of an activation, relative to its root mean square, that
 class CKCoefficients:
     """Numbers that the conjugate kernel ``G`` of a centred model depends on in high dimension."""
 
-    alpha1: Any
+    alpha1: float
     """Weight of the Gram matrix ``X X'``."""
-    alpha2: Any
+    alpha2: float
     """Weight of the norm fluctuations ``(t, psi)``."""
-    alpha3: Any
+    alpha3: float
     """Weight of the covariance products ``T``."""
-    alpha4: Any
+    alpha4: float
     """Response of a sample's scale to its squared norm; enters through ``alpha2`` alone."""
-    gamma2: Any
+    gamma2: float
     """Diagonal of ``G``."""
-    tau_star: Any
+    tau_star: float
     """Scale at which the (last) activation works."""
 
     @property
-    def numbers(self) -> tuple[Any, Any, Any, Any]:
+    def numbers(self) -> tuple[float, float, float, float]:
         """Weights of ``X X'``, of ``(t, psi)`` and of ``T``, and the diagonal."""
         return self.alpha1, self.alpha2, self.alpha3, self.gamma2
 
@@ -48,19 +48,19 @@ class CKCoefficients:
 class NTKCoefficients:
     """Numbers that the neural tangent kernel ``K`` of a centred model depends on in high dimension."""
 
-    beta1: Any
+    beta1: float
     """Weight of the Gram matrix ``X X'``."""
-    beta2: Any
+    beta2: float
     """Weight of the norm fluctuations ``(t, psi)``."""
-    beta3: Any
+    beta3: float
     """Weight of the covariance products ``T``."""
-    kappa2: Any
+    kappa2: float
     """Diagonal of ``K``."""
-    tau_star: Any
+    tau_star: float
     """Scale at which the (last) activation works."""
 
     @property
-    def numbers(self) -> tuple[Any, Any, Any, Any]:
+    def numbers(self) -> tuple[float, float, float, float]:
         """Weights of ``X X'``, of ``(t, psi)`` and of ``T``, and the diagonal."""
         return self.beta1, self.beta2, self.beta3, self.kappa2
 
@@ -185,7 +185,8 @@ def _explicit(mlp: MLP, tau0: float, trained: frozenset[str]) -> tuple[CKCoeffic
         _check_centred(m, where, f"use activation.shifted({-float(m.mean):.17g})")
         stages.append((m, layer.weight_var, entering))
         scale = math.sqrt(float(m.square))
-    return propagate(stages, tau0, rates, float("readout" in trained))
+    ck, ntk = propagate(stages, tau0, rates, float("readout" in trained))
+    return CKCoefficients(*map(float, astuple(ck))), NTKCoefficients(*map(float, astuple(ntk)))
 
 
 def propagate(
