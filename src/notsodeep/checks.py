@@ -24,10 +24,12 @@ def number(name: str, value: Any, *, low: float = -math.inf, strict: bool = Fals
     return out
 
 
-def integer(name: str, value: Any, *, low: int) -> int:
-    """Return ``value`` as an int that is at least ``low``."""
+def integer(name: str, value: Any, *, low: int, high: int | None = None) -> int:
+    """Return ``value`` as an int that is at least ``low`` and at most ``high``."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
         raise ValueError(f"{name} must be an integer >= {low}, got {value!r}")
+    if high is not None and value > high:
+        raise ValueError(f"{name} must be an integer <= {high}, got {value!r}")
     return int(value)
 
 
@@ -54,7 +56,7 @@ def samples(name: str, value: Any, *, at_least: int = 1) -> FloatArray:
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise ValueError(f"{name} has NaN or infinite values ({int((~finite).sum())} samples, the first is row {row})")
-    zero = ~out.any(axis=1)
+    zero = ~(np.einsum("ij,ij->i", out, out) > 0)  # also where the squares underflow
     if zero.any():
         row = int(np.flatnonzero(zero)[0])
         raise ValueError(

@@ -184,6 +184,7 @@ def test_bad_data(tmp_path, make, words):
         (["--n", "5000"], "1797"),
         (["--width", "0"], "width must be an integer >= 1"),
         (["--seed", "-1"], "seed"),
+        (["--seed", "99999999999999999999999"], "seed must be an integer <="),
         (["--data", "gmm", "--n", "4"], "n must be an integer >= 8"),
     ],
 )
@@ -215,3 +216,13 @@ def test_an_unknown_option_of_the_program():
     assert done.returncode == 2
     assert "--sigma" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_too_little_memory_is_one_line(tmp_path, monkeypatch):
+    def refuse(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4e18 bytes")
+
+    monkeypatch.setattr("notsodeep.experiments.twin._finite", refuse)
+    result = run(*SMALL, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr == "error: not enough memory; lower n or width\n"

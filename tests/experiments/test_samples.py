@@ -59,6 +59,8 @@ def test_a_large_known_set_is_read_once(monkeypatch):
         ({"name": "gmm", "classes": (0, 1)}, "leave classes and scale out"),
         ({"name": "gmm", "scale": "sample"}, "leave classes and scale out"),
         ({"name": "gmm", "n": 1}, "n must be an integer >= 8"),
+        ({"name": "gmm", "n_test": 0}, "n_test must be an integer >= 1"),
+        ({"name": "digits", "n_test": 0}, "n_test must be an integer >= 1"),
         ({"name": "digits", "n": 1797}, "no test samples are left"),
         ({"name": "nonsense"}, "unknown data set"),
     ],

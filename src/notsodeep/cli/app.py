@@ -34,6 +34,10 @@ class Verbs(TyperGroup):
                 raise
             except ConvergenceError as error:
                 code, line = FAILED, f"error: {_one_line(error)}"
+            except (MemoryError, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+                    raise
+                code, line = FAILED, "error: not enough memory; lower n or width"
             except (ValueError, OSError) as error:
                 code, line = MISUSE, f"error: {_one_line(error)}"
             except KeyboardInterrupt:

@@ -57,8 +57,7 @@ def match(
     Example: notsodeep match --activation tanh --data mnist --classes 6,8 --n 2000
     """
     from notsodeep.experiments.samples import load_samples
-    from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin
-    from notsodeep.matching import match as solve
+    from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin, solve
     from notsodeep.report import check_folder, twin_document, write_twin
     from notsodeep.spec import DEQ
 
@@ -70,12 +69,12 @@ def match(
         width=width,
         seed=seed,
     )
-    solve(config.deq, kernel, family, trainable=config.trainable)  # what is wrong with the model shows before any work
+    found = solve(config)  # what is wrong with the model shows before any work
     check_folder(out)
     with stage_bar(len(STAGES) + 2) as progress:
         progress("loading data")
         samples = load_samples(data, _labels(classes), n, seed=seed, scale=scale, data_dir=data_dir)
-        result = run_twin(config, samples, progress)
+        result = run_twin(config, samples, progress, found)
         progress("writing the report")
         paths = write_twin(result, out, _command(context))
     if as_json:

@@ -48,11 +48,11 @@ def load_samples(
         As :func:`notsodeep.load_dataset`; also when no test samples are left, or the mixture is asked
         for classes or a scaling that it does not have.
     """
+    n_test = MOST_TEST if n_test is None else integer("n_test", n_test, low=1)
     if name == MIXTURE:
         if classes is not None or scale != "mean":
             raise ValueError("the data set 'gmm' has two classes and its own scale; leave classes and scale out")
         return _mixture(800 if n is None else n, n_test, seed)
-    n_test = MOST_TEST if n_test is None else n_test
     if n is None:
         n = _usual_size(name, classes, seed, data_dir, scale)
     train = load_dataset(name, classes, n, seed, data_dir, scale, n_test)
@@ -70,10 +70,10 @@ def _usual_size(
     return MOST if load_dataset(name, classes, None, seed, data_dir, scale).n > MOST else None
 
 
-def _mixture(n: int, n_test: int | None, seed: int) -> LabelledSamples:
+def _mixture(n: int, n_test: int, seed: int) -> LabelledSamples:
     mixture = unit_mixture(round(integer("n", n, low=8) / ASPECT))
     train = mixture.sample(n, seed=np.random.default_rng([seed, 0]))
-    test = mixture.sample(n_test or n, seed=np.random.default_rng([seed, 1]))
+    test = mixture.sample(n_test, seed=np.random.default_rng([seed, 1]))
     return LabelledSamples(train, test, Statistics.from_mixture(mixture, train.X, train.y))
 
 

@@ -23,6 +23,7 @@ from notsodeep.spec import DEQ
 RIDGE = 1e-3
 """Ridge of all regressions, relative to the mean diagonal of the training kernel."""
 _REPEATS = 3
+_LARGEST_SEED = 2**62 - 1
 _MOST_ITERATIONS = 200  # of a finite DEQ: one that contracts needs about a dozen
 
 
@@ -39,7 +40,7 @@ class TwinConfig:
 
     def __post_init__(self) -> None:
         integer("width", self.width, low=1)
-        integer("seed", self.seed, low=0)
+        integer("seed", self.seed, low=0, high=_LARGEST_SEED)
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ class TwinResult:
 
 
 def run_twin(
-    config: TwinConfig, samples: LabelledSamples, progress: Callable[[str], None] = lambda stage: None
+    config: TwinConfig,
+    samples: LabelledSamples,
+    progress: Callable[[str], None] = lambda stage: None,
+    found: Match | None = None,
 ) -> TwinResult:
     """Match, compare the exact kernels on the data, and build the finite networks.
 
-    ``progress`` is told each stage (:data:`STAGES`) before it starts.
+    ``progress`` is told each stage (:data:`STAGES`) before it starts; ``found`` is what :func:`solve` gave, if
+    the equations are solved already.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def run_twin(
         When the match or a kernel did not settle.
     """
     progress(STAGES[0])
-    found = match(config.deq, config.kernel, config.family, trainable=config.trainable)
+    found = solve(config) if found is None else found
     progress(STAGES[1])
     X = samples.train.X
     pair = kernel_pair(found, X)
@@ -120,6 +125,11 @@ def run_twin(
         forward=forward,
         network=network,
     )
+
+
+def solve(config: TwinConfig) -> Match:
+    """Return the match that ``config`` asks for."""
+    return match(config.deq, config.kernel, config.family, trainable=config.trainable)
 
 
 STAGES = (
@@ -154,7 +164,8 @@ def _finite(
 ) -> tuple[dict[str, float | None], dict[str, Forward], ExplicitNetwork]:
     """Finite networks of equal width in float32, the precision that networks run in."""
     sizes = {"in_features": samples.train.p, "width": config.width, "out_features": len(samples.train.classes)}
-    deq = DEQNetwork(config.deq, **sizes, seed=config.seed, dtype=torch.float32, max_iter=_MOST_ITERATIONS)
+    other_seed = config.seed + _LARGEST_SEED + 1  # other weights than the network's, of which it would share some
+    deq = DEQNetwork(config.deq, **sizes, seed=other_seed, dtype=torch.float32, max_iter=_MOST_ITERATIONS)
     network = ExplicitNetwork(found.spec, **sizes, seed=config.seed, dtype=torch.float32)
     train, test = (torch.from_numpy(part.X).float() for part in (samples.train, samples.test))
     with torch.no_grad():
