@@ -4,8 +4,6 @@ VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
-# One thread a worker: small matrices gain nothing from more, and the workers would fight for the cores.
-export OMP_NUM_THREADS ?= 1
 
 .PHONY: help demo test lint format clean
 .DEFAULT_GOAL := help
@@ -17,7 +15,7 @@ demo: $(VENV)/.demo ## install, then match a DEQ with a shallow network on embed
 	$(BIN)/notsodeep match
 
 test: $(VENV)/.test ## run the tests and the examples in docstrings and README (ARGS="-k moments" for some)
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS) # more threads would fight for the cores
 
 lint: $(VENV)/.lint ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .
