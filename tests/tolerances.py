@@ -37,6 +37,42 @@ SAMPLED = 2e-4
 SERIES = 1e-10
 """A truncated Mehler series, or a plain Gauss-Hermite grid, of a smooth function."""
 
+KERNEL = 1e-12
+"""Kernels, of sqrt(K_ii K_jj): 1e-13 of the bivariate expectations times the conditioning of the fixed point."""
+
+SAME_PAIR = 1e-13
+"""The same pair met elsewhere in the matrix, where another branch or another table may serve it."""
+
+DEFINITE = -1e-10
+"""Smallest eigenvalue of a kernel, of the mean one: rounding leaves a singular one slightly indefinite."""
+
+UNTIED = 1e-9
+"""The recursion over layers loses digits near its diagonal, where arccos and arcsin are steep."""
+
+COEFFICIENTS = 1e-12
+"""Equivalents and matches: rounding of the moments times the conditioning of the fixed point and of 1 / r^2."""
+
+LINEAR_SOLVE = 1e-13
+"""Of the condition number: rounding of a solution by elimination or by the Woodbury identity."""
+
+LANCZOS = 1e-12
+"""Eigenvalues by Lanczos to machine precision, of the largest eigenvalue."""
+
+PUBLISHED = 0.25
+"""Around a published error: three draws of one mixture differ by 1 to 5 per cent, and the draws are others."""
+
+SYMMETRY_FLOOR = 1e-18
+"""Unit of a number that symmetry makes vanish: odd functions have E[phi''] = 0, of which rounding leaves the square."""
+
+DERIVED = 2e-10
+"""Second derivatives of a Chebyshev interpolant of the exact kernels: some 1e-14 over the squared half width."""
+
+VANISHED = 1e-28
+"""A number that symmetry makes vanish, absolute: the square of a moment that rounding leaves at 1e-14."""
+
+INTERPOLATED_KERNEL = 1e-11
+"""Tangent kernel of which the derivative of the dual is interpolated, of the diagonal."""
+
 
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.

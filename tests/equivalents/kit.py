@@ -15,12 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.tolerances import ROUNDING, assert_close
-
-SOLVED = 1e-13
-"""Of the condition number: rounding of a solution by elimination or by the Woodbury identity."""
-LANCZOS = 1e-12
-"""Eigenvalues by Lanczos to machine precision, of the largest eigenvalue."""
+from tests.tolerances import LANCZOS, LINEAR_SOLVE, ROUNDING, assert_close
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,9 @@ class OperatorConformance(abc.ABC):
         if case.singular:
             pytest.skip("no diagonal part: see the tests of errors")
         values = np.abs(np.linalg.eigvalsh(dense))
-        assert_close(operator.solve(operand), np.linalg.solve(dense, operand), SOLVED * values.max() / values.min())
+        assert_close(
+            operator.solve(operand), np.linalg.solve(dense, operand), LINEAR_SOLVE * values.max() / values.min()
+        )
 
     def test_solving_twice_gives_the_same(self, case, operator, operand):
         """The factorisation is kept; it must not be spoilt by its first use."""

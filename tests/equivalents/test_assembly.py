@@ -16,12 +16,8 @@ import notsodeep as nsd
 from tests.kernels.functions import FUNCTIONS
 from tests.reference import naive_equivalent as naive
 from tests.reference.naive_kernels import expectation
-from tests.tolerances import assert_close
+from tests.tolerances import COEFFICIENTS, PUBLISHED, assert_close
 
-NAIVE = 1e-12
-"""Of the largest entry: rounding of the moments times the conditioning of the fixed point."""
-PUBLISHED = 0.25
-"""Scatter around a published error: three draws of one mixture differ by 1 to 5 per cent, and the draws are others."""
 PAPERS = ("recurrent", "readout")
 
 
@@ -56,7 +52,7 @@ def test_the_ck_of_a_deq_is_the_naive_one(name, sigma_a2):
     _, X, _, stats = mixture()
     tau0 = mean_norm(X)
     want = naive_matrix(naive.deq_numbers(FUNCTIONS[name], sigma_a2, 0.6, tau0), tau0)
-    assert_close(nsd.equivalent(nsd.DEQ(name, sigma_a2, 0.6, tau0), X, stats).dense(), want, NAIVE)
+    assert_close(nsd.equivalent(nsd.DEQ(name, sigma_a2, 0.6, tau0), X, stats).dense(), want, COEFFICIENTS)
 
 
 @pytest.mark.parametrize("trained", subsets(("recurrent", "input", "readout")))
@@ -66,7 +62,7 @@ def test_the_ntk_of_a_deq_is_the_naive_one(name, trained):
     tau0 = mean_norm(X)
     want = naive_matrix(naive.deq_numbers(FUNCTIONS[name], 0.3, 0.6, tau0, trained), tau0)
     found = nsd.equivalent(nsd.DEQ(name, 0.3, 0.6, tau0), X, stats, kernel="ntk", trainable=trained)
-    assert_close(found.dense(), want, NAIVE)
+    assert_close(found.dense(), want, COEFFICIENTS)
 
 
 def network(tau0):
@@ -86,7 +82,7 @@ def test_the_ck_of_an_mlp_is_the_naive_one():
     _, X, _, stats = mixture()
     mlp, plain = network(stats.tau0)
     want = naive_matrix(naive.mlp_numbers(plain, stats.tau0), stats.tau0)
-    assert_close(nsd.equivalent(mlp, X, stats).dense(), want, NAIVE)
+    assert_close(nsd.equivalent(mlp, X, stats).dense(), want, COEFFICIENTS)
 
 
 @pytest.mark.parametrize("trained", subsets(("layer1", "layer2", "layer3", "readout")))
@@ -95,7 +91,7 @@ def test_the_ntk_of_an_mlp_is_the_naive_one(trained):
     mlp, plain = network(stats.tau0)
     want = naive_matrix(naive.mlp_numbers(plain, stats.tau0, trained), stats.tau0)
     found = nsd.equivalent(mlp, X, stats, kernel="ntk", trainable=trained).dense()
-    assert_close(found, want, NAIVE, scale=max(1e-3, float(np.abs(want).max())))
+    assert_close(found, want, COEFFICIENTS, scale=max(1e-3, float(np.abs(want).max())))
 
 
 def test_an_mlp_may_be_taken_at_another_scale():
@@ -103,7 +99,7 @@ def test_an_mlp_may_be_taken_at_another_scale():
     tau0 = mean_norm(X)
     mlp, plain = network(tau0)
     want = naive_matrix(naive.mlp_numbers(plain, tau0), tau0)
-    assert_close(nsd.equivalent(mlp, X, stats, tau0=tau0).dense(), want, NAIVE)
+    assert_close(nsd.equivalent(mlp, X, stats, tau0=tau0).dense(), want, COEFFICIENTS)
     with pytest.raises(ValueError, match="centred"):
         nsd.equivalent(mlp, X, stats)
 

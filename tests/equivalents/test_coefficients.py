@@ -13,16 +13,10 @@ from numpy.polynomial import chebyshev
 import notsodeep as nsd
 from notsodeep.activations import moments
 from notsodeep.kernels.scalar import rest_point
-from tests.tolerances import assert_close
+from tests.tolerances import COEFFICIENTS, DERIVED, SYMMETRY_FLOOR, VANISHED, assert_close
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "coefficients.json").read_text())
 SETS = {"ntk_recurrent_readout": ("recurrent", "readout"), "ntk_all": "all"}
-SOLVED = 1e-12
-"""Rounding of the moments times the conditioning of the fixed point and of 1 / r^2."""
-ZERO = 1e-18
-"""Odd functions have E[phi''] = 0, of which rounding leaves the square."""
-DERIVED = 2e-10
-"""Second derivatives of a Chebyshev interpolant of the exact kernels: some 1e-14 over the squared half width."""
 HALF_WIDTH, NODES = 0.1, 15
 
 
@@ -39,15 +33,19 @@ class TestReference:
     def test_conjugate_kernel(self, row):
         got = nsd.coefficients(self.deq(row), "ck")
         for name, value in row["ck"].items():
-            assert_close(getattr(got, name), float(value), SOLVED, scale=max(float(value), ZERO), what=name)
-        assert_close(got.tau_star, float(row["tau_star"]), SOLVED)
+            assert_close(
+                getattr(got, name), float(value), COEFFICIENTS, scale=max(float(value), SYMMETRY_FLOOR), what=name
+            )
+        assert_close(got.tau_star, float(row["tau_star"]), COEFFICIENTS)
 
     @pytest.mark.parametrize("trained", SETS)
     def test_tangent_kernel(self, row, trained):
         got = nsd.coefficients(self.deq(row), "ntk", trainable=SETS[trained])
         for name, value in row[trained].items():
-            assert_close(getattr(got, name), float(value), SOLVED, scale=max(float(value), ZERO), what=name)
-        assert_close(got.tau_star, float(row["tau_star"]), SOLVED)
+            assert_close(
+                getattr(got, name), float(value), COEFFICIENTS, scale=max(float(value), SYMMETRY_FLOOR), what=name
+            )
+        assert_close(got.tau_star, float(row["tau_star"]), COEFFICIENTS)
 
 
 def derived(spec, kernel, trainable, tau0):
@@ -155,26 +153,26 @@ class TestDerivativesOfTheExplicitKernel:
         mlp = explicit(tau0, *layers)
         got = nsd.coefficients(mlp, "ck", tau0=tau0)
         last = mlp.layers[-1].activation
-        assert_close(moments(last, got.tau_star).square, got.gamma2, SOLVED)
+        assert_close(moments(last, got.tau_star).square, got.gamma2, COEFFICIENTS)
 
 
 def test_contributions_of_the_weights_add_up():
     for spec, given in ((DEQS[1], {}), (explicit(*[1.0, *MLPS["three"][1]]), {"tau0": 1.0})):
         names = nsd.spec.weight_names(spec)
         alone = [nsd.coefficients(spec, "ntk", trainable=name, **given).numbers for name in names]
-        assert_close(np.sum(alone, axis=0), nsd.coefficients(spec, "ntk", **given).numbers, SOLVED)
+        assert_close(np.sum(alone, axis=0), nsd.coefficients(spec, "ntk", **given).numbers, COEFFICIENTS)
 
 
 def test_an_odd_function_needs_two_numbers_only():
     got = nsd.coefficients(nsd.DEQ("tanh"), "ck")
-    assert got.alpha2 == pytest.approx(0.0, abs=1e-28)
-    assert got.alpha3 == pytest.approx(0.0, abs=1e-28)
+    assert got.alpha2 == pytest.approx(0.0, abs=VANISHED)
+    assert got.alpha3 == pytest.approx(0.0, abs=VANISHED)
 
 
 def test_an_even_function_sees_no_gram_matrix():
     """At first order: E[phi'] = 0, so that only the fluctuations of the norms and the covariances are left."""
     got = nsd.coefficients(nsd.DEQ("abs"), "ck")
-    assert got.alpha1 == pytest.approx(0.0, abs=1e-28)
+    assert got.alpha1 == pytest.approx(0.0, abs=VANISHED)
     assert got.alpha3 > 0.01
 
 

@@ -12,7 +12,7 @@ import torch
 import notsodeep as nsd
 from notsodeep.equivalents import EquivalentOperator
 from tests.equivalents.kit import Case, OperatorConformance
-from tests.tolerances import assert_close
+from tests.tolerances import ROUNDING, assert_close
 
 
 def parts(n, p, k, seed=0):
@@ -84,14 +84,14 @@ def test_arrays_changed_later_do_not_change_the_operator():
     operator, want = EquivalentOperator(X, 1.0, V, C, 0.5), naive(X, 1.0, V, C, 0.5)
     for part in (X, V, C):
         part[:] = 0.0
-    assert_close(operator.dense(), want, 1e-14)
+    assert_close(operator.dense(), want, ROUNDING)
 
 
 def test_single_precision_is_raised_to_double():
     X, V, C = parts(20, 6, 2)
     operator = EquivalentOperator(torch.from_numpy(X).float(), 1.0, V, C, 0.5)
     assert operator.dense().dtype == torch.float64
-    assert_close(operator.dense(), naive(X.astype(np.float32).astype(float), 1.0, V, C, 0.5), 1e-14)
+    assert_close(operator.dense(), naive(X.astype(np.float32).astype(float), 1.0, V, C, 0.5), ROUNDING)
 
 
 def test_the_text_tells_the_structure():

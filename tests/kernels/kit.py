@@ -20,14 +20,8 @@ import torch
 
 import notsodeep as nsd
 from notsodeep.spec import weight_names
-from tests.tolerances import assert_close
+from tests.tolerances import DEFINITE, KERNEL, SAME_PAIR, assert_close
 
-KERNEL = 1e-12
-"""Of sqrt(K_ii K_jj): 1e-13 of the bivariate expectations times the conditioning of the fixed point."""
-SAME_PAIR = 1e-13
-"""The same pair met elsewhere in the matrix, where another branch or another table may serve it."""
-DEFINITE = -1e-10
-"""Smallest eigenvalue, of the mean one."""
 EPSILON = np.finfo(float).eps
 MERGED = 16 * EPSILON
 """Correlations as close to 1 as this count as 1."""

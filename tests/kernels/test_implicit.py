@@ -13,12 +13,7 @@ from notsodeep.kernels.scalar import rest_point
 from tests.kernels.functions import FUNCTIONS
 from tests.reference import finite_ntk
 from tests.reference import naive_kernels as naive
-from tests.tolerances import assert_close
-
-KERNEL = 1e-12
-"""Of sqrt(K_ii K_jj): 1e-13 of the bivariate expectations times the conditioning of the fixed point."""
-UNTIED = 1e-9
-"""The recursion over layers loses digits near its diagonal, where arccos and arcsin are steep."""
+from tests.tolerances import EXACT, INTERPOLATED_KERNEL, KERNEL, ROUNDING, assert_close
 
 
 def samples(n=6, p=8, seed=0, low=1.0, high=1.0):
@@ -73,8 +68,8 @@ def test_copies_stay_copies_close_to_the_limit_of_stability(sigma_a2, center):
     deq, X = close_to_the_limit("relu", sigma_a2, center)
     room = 1.0 - rest_point(deq).contraction
     for K in nsd.kernels(deq, X):
-        assert_close(K[0, 3], K[0, 0], 1e-15 / room)
-        assert_close(K[:, 0], K[:, 3], 1e-15 / room, scale=K.max())
+        assert_close(K[0, 3], K[0, 0], EXACT / room)
+        assert_close(K[:, 0], K[:, 3], EXACT / room, scale=K.max())
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
@@ -83,7 +78,7 @@ def test_opposite_samples_close_to_the_limit_of_an_odd_kinked_function(sigma_a2)
     deq, X = close_to_the_limit("hardtanh", sigma_a2, True)
     room = 1.0 - rest_point(deq).contraction
     for K in nsd.kernels(deq, X):
-        assert_close(K[1, 2], -K[1, 1], 1e-14 / room)
+        assert_close(K[1, 2], -K[1, 1], ROUNDING / room)
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
@@ -93,8 +88,8 @@ def test_near_the_limit_against_plain_iteration(center):
     model = naive.Deq(FUNCTIONS["relu"], 1.8, 0.1, center=center)
     G, K = nsd.kernels(deq, X)
     value, tangent = model.kernels(X[0], X[2], ("recurrent", "input", "readout"))
-    assert_close(G[0, 2], value, 1e-15 / (1 - 0.9) ** 2)
-    assert_close(K[0, 2], tangent, 1e-14 / (1 - 0.9) ** 2)
+    assert_close(G[0, 2], value, EXACT / (1 - 0.9) ** 2)
+    assert_close(K[0, 2], tangent, ROUNDING / (1 - 0.9) ** 2)
 
 
 @pytest.mark.parametrize("name", ["relu", "silu", "cos", "hardtanh"])
@@ -164,7 +159,7 @@ def test_activation_of_the_user_without_derivative():
     for i, j in ((0, 1), (0, 2), (1, 1)):
         want = model.kernels(X[i], X[j], ("recurrent", "input", "readout"))
         assert_close(G[i, j], want[0], KERNEL, scale=G[i, i])
-        assert_close(K[i, j], want[1], 1e-11, scale=K[i, i])  # the derivative is interpolated
+        assert_close(K[i, j], want[1], INTERPOLATED_KERNEL, scale=K[i, i])  # the derivative is interpolated
 
 
 class TestFiniteWidth:
