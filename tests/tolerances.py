@@ -73,6 +73,135 @@ VANISHED = 1e-28
 INTERPOLATED_KERNEL = 1e-11
 """Tangent kernel of which the derivative of the dual is interpolated, of the diagonal."""
 
+DIFFERENCES = 2e-6
+"""Finite differences of order six (norms: four) with step 0.02 of smooth functions."""
+
+STATIONARY = 1e-7
+"""Of the point: a minimum is flat, so a relative change of 1e-14 of the sum of squares shows as its root."""
+
+GRID_POINT = 2e-5
+"""A minimum looked up on a grid of step 1e-5."""
+
+LEAKY_RELU = 1e-9
+"""Slopes of a matched leaky ReLU: rounding of the numbers over the slope of the cubic at its root."""
+
+EVEN_SLOPE = 1e-7
+"""Mean slope of a layer matched to an even function, absolute: it enters as its square."""
+
+SCANNED = 1e-4
+"""Resolution of the scan for the closest network, whose cost it can only overrate."""
+
+HARD_TANH = 1e-10
+"""Slope and width of a matched hard tanh: rounding of the numbers over how little a large width changes them."""
+
+NEARLY_A_SIGN = 1e-6
+"""What the narrowest layer, a clip at a millionth of tau0, lacks to a sign: 0.53 times that."""
+
+MISS = 1e-9
+"""Residual of a network that does not match: rounding of the numbers over those that are small."""
+
+SPECTRAL = 1e-6
+"""Spectral norms of a small difference of kernels: Lanczos against all eigenvalues."""
+
+FROBENIUS = 1e-9
+"""Frobenius norms of a small difference of kernels."""
+
+EQUILIBRIUM = 1e-13
+"""Relative residual of a solved state: the tolerance is 2.2e-14, and the steps contract."""
+
+EQUILIBRIUM_FLOAT32 = 5e-5
+"""The same in float32: the tolerance is 1.2e-5."""
+
+REFERENCE_STATE = 1e-10
+"""A state of the reference, which stops at a relative step of 1e-12."""
+
+SHIFT = 1e-12
+"""The mean of a function, between two states solved to 2e-14."""
+
+RECORDED = 1e-6
+"""A residual of some 1e-8 computed anew from states: rounding of the states over it."""
+
+FORWARD = 1e-13
+"""A forward pass or a product written out in other order: rounding of sums over the width."""
+
+GRADCHECK = 1e-7
+"""Central differences of step 1e-6 of states solved to 2e-14, absolute."""
+
+GRADCHECK_RELATIVE = 1e-6
+"""The same, of the derivative: curvature within one step."""
+
+UNROLLED = 1e-11
+"""States and gradients of two equilibria, each solved to 1e-12."""
+
+REFERENCE_NTK = 1e-9
+"""Each entry of an NTK made of such gradients: sums of both signs."""
+
+NTK_FLOOR = 1e-12
+"""Entries of such an NTK that cancel, absolute."""
+
+FLOAT32 = 2e-5
+"""A network of width 40 in float32 against the same one in float64."""
+
+STANDARD_ERRORS = 4.5
+"""Of dozens of entries: a right one fails with probability below 1e-3."""
+
+STANDARD_ERRORS_OF_REPEATS = 4.0
+"""Means over 1500 repetitions, a dozen of entries of fixed seeds."""
+
+SAMPLES = 1e-12
+"""Means, norms and norm terms of scaled samples: sums over samples and features."""
+
+ENTRIES = 1e-10
+"""Each entry of samples scaled, or scaled and back: differences to the mean cancel."""
+
+ONE_FACTOR = 1e-9
+"""Ratios of such entries."""
+
+MEAN_OF_ROWS = 3e-16
+"""A mean that is summed exactly: one rounding."""
+
+COVARIANCES = 1e-13
+"""One mixture with its covariances stored in other forms: rounding of sums over the features."""
+
+SINGULAR = 1e-6
+"""How far samples leave the range of a singular covariance: the root of the rounding of its eigenvalues."""
+
+TRACES = 1e-11
+"""Traces of products of covariances against the covariances themselves: centred sums over the samples."""
+
+TRACE_ROUTES = 1e-10
+"""The same statistics by two routes, over samples or over features."""
+
+CENTRED_TRACES = 1e-9
+"""Differences of traces and of norms to their mean, which cancel."""
+
+SHARES = 0.02
+"""Classes of the published files as a share of all."""
+
+OTHER_HALF = 0.1
+"""Mean squared norm of a test set, scaled by the training set."""
+
+NOT_SCALED = 1e-3
+"""What a test set scaled by the training set differs by at least."""
+
+SPREAD = 0.3
+"""Standard deviation of a hundred samples."""
+
+SIX_DIGITS = 5e-6
+"""Half a unit of six printed digits."""
+
+THREE_DIGITS = 5e-3
+"""Half a unit of three printed digits."""
+
+TWO_DIGITS = 0.05
+"""Half a unit of two printed digits."""
+
+SHARE_DIGITS = 5.001e-4
+"""A share printed to a tenth of a per cent, absolute, and rounding where it lies half way."""
+
+FLOAT32_READOUT = 1e-5
+"""A ridge regression solved in double and kept in float32, on float32 features."""
+
 
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.

@@ -5,8 +5,7 @@ from sklearn.datasets import load_digits
 from notsodeep.data import load_dataset
 from notsodeep.errors import DataError
 from tests.data import tiny
-
-EXACT = 1e-12
+from tests.tolerances import ENTRIES, NOT_SCALED, SAMPLES
 
 
 def raw_rows(ds):
@@ -32,33 +31,33 @@ def table(tmp_path):
 def test_official_parts_in_file_order(data_dir):
     ds = load_dataset("tiny", data_dir=data_dir)
     images, labels, test_images, test_labels = tiny.arrays()
-    np.testing.assert_allclose(raw_rows(ds), images.reshape(tiny.N, 6), rtol=EXACT)
-    np.testing.assert_allclose(ds.test.X * ds.scaler.scale + ds.scaler.center, test_images.reshape(-1, 6), rtol=EXACT)
+    np.testing.assert_allclose(raw_rows(ds), images.reshape(tiny.N, 6), rtol=SAMPLES)
+    np.testing.assert_allclose(ds.test.X * ds.scaler.scale + ds.scaler.center, test_images.reshape(-1, 6), rtol=SAMPLES)
     np.testing.assert_array_equal(ds.y, labels)
     np.testing.assert_array_equal(ds.test.y, test_labels)
     assert (ds.name, ds.classes, ds.test.classes) == ("tiny", (0, 1, 2), (0, 1, 2))
     assert ds.y.dtype == np.int64
-    assert ds.mean_squared_norm == pytest.approx(1.0, rel=EXACT)
+    assert ds.mean_squared_norm == pytest.approx(1.0, rel=SAMPLES)
 
 
 def test_training_statistics_scale_the_test_part(data_dir):
     ds = load_dataset("tiny", data_dir=data_dir)
     raw = tiny.arrays()[0].reshape(tiny.N, 6).astype(float)
-    np.testing.assert_allclose(ds.scaler.center, raw.mean(axis=0), rtol=EXACT)
-    assert ds.scaler.scale == pytest.approx(np.sqrt(((raw - raw.mean(axis=0)) ** 2).sum(axis=1).mean()), rel=EXACT)
-    assert ds.test.mean_squared_norm != pytest.approx(1.0, rel=1e-3)
+    np.testing.assert_allclose(ds.scaler.center, raw.mean(axis=0), rtol=SAMPLES)
+    assert ds.scaler.scale == pytest.approx(np.sqrt(((raw - raw.mean(axis=0)) ** 2).sum(axis=1).mean()), rel=SAMPLES)
+    assert ds.test.mean_squared_norm != pytest.approx(1.0, rel=NOT_SCALED)
 
 
 def test_sample_scale_gives_unit_norms(data_dir):
     ds = load_dataset("tiny", data_dir=data_dir, scale="sample")
     for X in (ds.X, ds.test.X):
-        np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1.0, rtol=EXACT)
+        np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1.0, rtol=SAMPLES)
 
 
 def test_classes_keep_their_labels_in_both_parts(data_dir):
     ds = load_dataset("tiny", classes=(2, 0), data_dir=data_dir)
     images, labels, _, test_labels = tiny.arrays()
-    np.testing.assert_allclose(raw_rows(ds), images.reshape(tiny.N, 6)[labels != 1], rtol=EXACT)
+    np.testing.assert_allclose(raw_rows(ds), images.reshape(tiny.N, 6)[labels != 1], rtol=SAMPLES)
     assert ds.classes == (0, 2)
     np.testing.assert_array_equal(ds.test.y, test_labels[test_labels != 1])
 
@@ -66,7 +65,7 @@ def test_classes_keep_their_labels_in_both_parts(data_dir):
 def test_subset_is_drawn_by_the_seed_and_nested(data_dir):
     small, large, other = (load_dataset("tiny", n=n, seed=s, data_dir=data_dir) for n, s in ((8, 1), (20, 1), (8, 2)))
     np.testing.assert_array_equal(small.y, large.y[:8])
-    np.testing.assert_allclose(raw_rows(small), raw_rows(large)[:8], rtol=EXACT)
+    np.testing.assert_allclose(raw_rows(small), raw_rows(large)[:8], rtol=SAMPLES)
     assert row_set(raw_rows(small)) != row_set(raw_rows(other))
     assert len(row_set(raw_rows(large))) == 20
     np.testing.assert_array_equal(large.X, load_dataset("tiny", n=20, seed=1, data_dir=data_dir).X)
@@ -89,7 +88,7 @@ def test_digits_are_split_into_training_samples_and_the_rest():
     everything, labels = load_digits(return_X_y=True)
     order = np.lexsort(np.round(both).T)
     expected = np.lexsort(everything.T)
-    np.testing.assert_allclose(both[order], everything[expected], atol=1e-10)
+    np.testing.assert_allclose(both[order], everything[expected], atol=ENTRIES)
     np.testing.assert_array_equal(np.concatenate([ds.y, ds.test.y])[order], labels[expected])
 
 
@@ -110,7 +109,7 @@ def test_own_test_part_is_used(tmp_path):
     X, y = rng.random((12, 3)), np.arange(12) % 3
     ds = load_dataset(own_file(tmp_path, x_train=X, y_train=y, x_test=X[:4], y_test=y[:4]), classes=(0, 1))
     assert (ds.n, ds.test.n) == (8, 3)
-    np.testing.assert_allclose(raw_rows(ds), X[y < 2], rtol=EXACT)
+    np.testing.assert_allclose(raw_rows(ds), X[y < 2], rtol=SAMPLES)
     assert load_dataset(tmp_path / "own.npz", classes=(1, 2), n=6).test.n == 2
 
 

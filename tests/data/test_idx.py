@@ -10,6 +10,7 @@ from tests.data import tiny
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 GOOD = tiny.idx_bytes(IMAGES)
+PACKED = gzip.compress(GOOD, mtime=0)
 
 
 def test_bytes_are_read_back():
@@ -52,7 +53,8 @@ def test_damaged_structure(data, message):
 
 @pytest.mark.parametrize(
     "content",
-    [b"no gzip", b"", gzip.compress(GOOD)[:-9], gzip.compress(GOOD)[:12], gzip.compress(GOOD)[:-8] + b"\0" * 8],
+    [b"no gzip", b"", PACKED[:-9], PACKED[:12], PACKED[:-8] + b"\0" * 8],
+    ids=["no gzip", "empty", "truncated", "header", "checksum"],
 )
 def test_damaged_compression(content):
     with pytest.raises(DataError, match=r"some\.gz: (damaged gzip|not an idx)"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from notsodeep.data import Statistics, entries, load_dataset, verify
+from tests.tolerances import ENTRIES, OTHER_HALF, SAMPLES, SHARES, TRACE_ROUTES
 
 SIZES = {entry.name: (entry.n, entry.n_test, entry.p) for entry in entries()}
 
@@ -16,9 +17,9 @@ def test_published_files_have_the_catalogued_sizes(real_data, name):
     ds = load_dataset(name, classes=(1, 7), data_dir=real_data)
     whole, test, p = SIZES[name]
     assert ds.p == p
-    assert (ds.n / whole, ds.test.n / test) == pytest.approx((0.2, 0.2), abs=0.02)
-    assert ds.mean_squared_norm == pytest.approx(1.0, rel=1e-12)
-    assert ds.test.mean_squared_norm == pytest.approx(1.0, abs=0.1)
+    assert (ds.n / whole, ds.test.n / test) == pytest.approx((0.2, 0.2), abs=SHARES)
+    assert ds.mean_squared_norm == pytest.approx(1.0, rel=SAMPLES)
+    assert ds.test.mean_squared_norm == pytest.approx(1.0, abs=OTHER_HALF)
     assert set(ds.test.y) == {1, 7}
 
 
@@ -31,7 +32,7 @@ def test_mnist_pixels_are_those_of_the_file(real_data):
     chosen = np.isin(labels, (6, 8))
     np.testing.assert_array_equal(ds.y, labels[chosen])
     raw = ds.X[:200] * ds.scaler.scale + ds.scaler.center
-    np.testing.assert_allclose(raw, images.reshape(-1, 784)[chosen][:200], atol=1e-10)
+    np.testing.assert_allclose(raw, images.reshape(-1, 784)[chosen][:200], atol=ENTRIES)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
@@ -42,6 +43,6 @@ def test_class_means_carry_a_visible_part_of_the_norm(real_data, name):
     means = np.stack([X[y == a].mean(axis=0) for a in st.classes])
     shares, n_a = st.counts / st.n, st.counts
     within = sum(shares[i] * np.sum((X[y == a] - means[i]) ** 2) / (n_a[i] - 1) for i, a in enumerate(st.classes))
-    assert st.tau0 == pytest.approx(1.0, rel=1e-12)
-    assert st.within_tau0**2 == pytest.approx(within, rel=1e-10)
+    assert st.tau0 == pytest.approx(1.0, rel=SAMPLES)
+    assert st.within_tau0**2 == pytest.approx(within, rel=TRACE_ROUTES)
     assert 0.5 < st.within_tau0**2 < 0.9

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from notsodeep.data import Scaler
-
-ROUNDING = 1e-12
+from tests.tolerances import ENTRIES, MEAN_OF_ROWS, ONE_FACTOR, SAMPLES
 
 
 @pytest.fixture
@@ -15,17 +14,17 @@ def raw():
 
 def test_mean_mode_centres_and_has_mean_squared_norm_one(raw):
     scaled = Scaler.fit(raw, mode="mean").apply(raw)
-    np.testing.assert_allclose(scaled.mean(axis=0), 0.0, atol=ROUNDING)
-    assert (scaled**2).sum(axis=1).mean() == pytest.approx(1.0, rel=ROUNDING)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0.0, atol=SAMPLES)
+    assert (scaled**2).sum(axis=1).mean() == pytest.approx(1.0, rel=SAMPLES)
     ratios = (raw - raw.mean(axis=0)) / scaled
-    np.testing.assert_allclose(ratios, ratios[0, 0], rtol=1e-9)  # one factor for all samples
+    np.testing.assert_allclose(ratios, ratios[0, 0], rtol=ONE_FACTOR)  # one factor for all samples
 
 
 def test_sample_mode_centres_and_normalises_each_sample(raw):
     scaled = Scaler.fit(raw, mode="sample").apply(raw)
-    np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), 1.0, rtol=ROUNDING)
+    np.testing.assert_allclose(np.linalg.norm(scaled, axis=1), 1.0, rtol=SAMPLES)
     directions = raw - raw.mean(axis=0)
-    np.testing.assert_allclose(scaled, directions / np.linalg.norm(directions, axis=1, keepdims=True), rtol=1e-10)
+    np.testing.assert_allclose(scaled, directions / np.linalg.norm(directions, axis=1, keepdims=True), rtol=ENTRIES)
 
 
 @pytest.mark.parametrize("mode", ["mean", "sample"])
@@ -34,7 +33,7 @@ def test_other_samples_take_the_training_statistics(raw, mode):
     moved = raw[:5] + 10.0
     centred = moved - raw.mean(axis=0)
     factor = scaler.scale if mode == "mean" else np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(scaler.apply(moved), centred / factor, rtol=1e-10)
+    np.testing.assert_allclose(scaler.apply(moved), centred / factor, rtol=ENTRIES)
 
 
 def test_training_samples_are_not_changed(raw):
@@ -47,7 +46,7 @@ def test_center_of_many_samples_is_free_of_summation_errors():
     """The plain mean of such columns is off by 5e-15, for the sum is taken row after row."""
     raw = np.random.default_rng(1).random((20_001, 3)) + 0.1
     exact = [math.fsum(column) / len(raw) for column in raw.T]
-    np.testing.assert_allclose(Scaler.fit(raw).center, exact, rtol=3e-16)
+    np.testing.assert_allclose(Scaler.fit(raw).center, exact, rtol=MEAN_OF_ROWS)
 
 
 @pytest.mark.parametrize("n", [9, 20_001])

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from notsodeep.data import GaussianMixture, Statistics
+from tests.tolerances import CENTRED_TRACES, SAMPLES, STANDARD_ERRORS_OF_REPEATS, TRACE_ROUTES, TRACES
 
-EXACT = 1e-11
-STANDARD_ERRORS = 4.0
 REPEATS = 1500
 
 
@@ -26,13 +25,13 @@ def test_from_mixture_is_the_definition():
     C = [gm.covariance(a) for a in range(2)]
     share = [(y == a).mean() for a in range(2)]
     C0 = share[0] * C[0] + share[1] * C[1]
-    assert st.tau0 == st.within_tau0 == pytest.approx(math.sqrt(np.trace(C0) / p), rel=EXACT)
-    np.testing.assert_allclose(st.t, [np.trace(c - C0) / math.sqrt(p) for c in C], rtol=1e-9)
-    np.testing.assert_allclose(st.T, [[np.trace(a @ b) / p for b in C] for a in C], rtol=EXACT)
+    assert st.tau0 == st.within_tau0 == pytest.approx(math.sqrt(np.trace(C0) / p), rel=TRACES)
+    np.testing.assert_allclose(st.t, [np.trace(c - C0) / math.sqrt(p) for c in C], rtol=CENTRED_TRACES)
+    np.testing.assert_allclose(st.T, [[np.trace(a @ b) / p for b in C] for a in C], rtol=TRACES)
     for i in range(n):
         a = y[i]
         expected = np.sum((X[i] - gm.means[a] / math.sqrt(p)) ** 2) - np.trace(C[a]) / p
-        assert st.psi[i] == pytest.approx(expected, abs=1e-12)
+        assert st.psi[i] == pytest.approx(expected, abs=SAMPLES)
         assert st.J[i].tolist() == [float(a == 0), float(a == 1)]
     assert (st.n, st.p, st.classes, st.counts.tolist()) == (n, p, (0, 1), [6, 9])
 
@@ -68,10 +67,10 @@ def test_estimates_are_unbiased_where_the_plug_in_is_not(p, n):
 
     for name, truth in (("T", population.T), ("t", population.t), ("within", population.within_tau0**2)):
         worst = np.abs(deviation(name, truth)).max()
-        assert worst < STANDARD_ERRORS, f"{name}: {worst:.2f} standard errors"
+        assert worst < STANDARD_ERRORS_OF_REPEATS, f"{name}: {worst:.2f} standard errors"
     bias = [(population.T[a, a] + gm.trace(a) ** 2 / p) / (population.counts[a] - 1) for a in range(2)]  # Gaussian
-    assert np.abs(deviation("plug-in", np.diag(population.T) + bias)).max() < STANDARD_ERRORS
-    assert deviation("plug-in", np.diag(population.T)).min() > 5 * STANDARD_ERRORS
+    assert np.abs(deviation("plug-in", np.diag(population.T) + bias)).max() < STANDARD_ERRORS_OF_REPEATS
+    assert deviation("plug-in", np.diag(population.T)).min() > 5 * STANDARD_ERRORS_OF_REPEATS
 
 
 def test_from_data_is_the_naive_computation():
@@ -83,17 +82,17 @@ def test_from_data_is_the_naive_computation():
     within = sum((y == a).mean() * np.trace(S[a]) for a in "abc")
     assert st.classes == ("a", "b", "c")
     assert st.counts.tolist() == [7, 6, 4]
-    assert st.tau0 == pytest.approx(math.sqrt(np.mean(np.sum(X**2, axis=1))), rel=EXACT)
-    assert st.within_tau0 == pytest.approx(math.sqrt(within), rel=EXACT)
-    np.testing.assert_allclose(st.t, [math.sqrt(5) * (np.trace(S[a]) - within) for a in "abc"], rtol=1e-9)
+    assert st.tau0 == pytest.approx(math.sqrt(np.mean(np.sum(X**2, axis=1))), rel=TRACES)
+    assert st.within_tau0 == pytest.approx(math.sqrt(within), rel=TRACES)
+    np.testing.assert_allclose(st.t, [math.sqrt(5) * (np.trace(S[a]) - within) for a in "abc"], rtol=CENTRED_TRACES)
     for i, a in enumerate("abc"):
         for j, b in enumerate("abc"):
             if i != j:
-                assert st.T[i, j] == pytest.approx(5 * np.trace(S[a] @ S[b]), rel=EXACT)
+                assert st.T[i, j] == pytest.approx(5 * np.trace(S[a] @ S[b]), rel=TRACES)
         rows = X[y == a]
         n = len(rows)
         expected = np.sum((rows - rows.mean(axis=0)) ** 2, axis=1) * n / (n - 1) - np.trace(S[a])
-        np.testing.assert_allclose(st.psi[y == a], expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(st.psi[y == a], expected, rtol=CENTRED_TRACES, atol=SAMPLES)
         np.testing.assert_array_equal(st.J[:, i], (y == a).astype(float))
 
 
@@ -102,7 +101,7 @@ def test_psi_sums_to_zero_in_each_class_and_follows_the_population_value():
     X, y = gm.sample(200, seed=4)
     estimated, population = Statistics.from_data(X, y).psi, Statistics.from_mixture(gm, X, y).psi
     for a in range(2):
-        assert abs(estimated[y == a].sum()) < 1e-10
+        assert abs(estimated[y == a].sum()) < TRACE_ROUTES
     assert np.corrcoef(estimated, population)[0, 1] > 0.95
 
 
@@ -112,9 +111,9 @@ def test_more_and_fewer_samples_than_features_give_one_answer():
     X, y = gm.sample(30, seed=1)
     padded = np.hstack([X, np.zeros((30, 100))])
     narrow, wide = Statistics.from_data(X, y), Statistics.from_data(padded, y)
-    np.testing.assert_allclose(wide.T / 106, narrow.T / 6, rtol=1e-10)
-    np.testing.assert_allclose(wide.psi, narrow.psi, atol=1e-12)
-    assert wide.within_tau0 == pytest.approx(narrow.within_tau0, rel=EXACT)
+    np.testing.assert_allclose(wide.T / 106, narrow.T / 6, rtol=TRACE_ROUTES)
+    np.testing.assert_allclose(wide.psi, narrow.psi, atol=SAMPLES)
+    assert wide.within_tau0 == pytest.approx(narrow.within_tau0, rel=TRACES)
 
 
 def test_samples_are_not_changed():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from notsodeep.data import traces
-
-EXACT = 1e-11
+from tests.tolerances import TRACES
 
 
 def groups_of(rng, sizes, p):
@@ -27,7 +26,7 @@ def naive(groups):
 def test_products_agree_with_dense_covariances(monkeypatch, block, sizes, p, route):
     monkeypatch.setattr(traces, "_BLOCK", block)
     groups = groups_of(np.random.default_rng(0), sizes, p)
-    np.testing.assert_allclose(route(centred(groups)), naive(groups), rtol=EXACT)
+    np.testing.assert_allclose(route(centred(groups)), naive(groups), rtol=TRACES)
 
 
 @pytest.mark.parametrize(("n", "p", "cheaper"), [(19, 10, "products_by_samples"), (20, 10, "products_by_features")])
@@ -52,6 +51,6 @@ def test_trace_square_is_unbiased_for_a_skewed_distribution(n):
     squares = (rest**2).sum(axis=2)
     trace = squares.sum(axis=1) / (n - 1)
     estimate = traces.trace_square(np.full(len(draws), n), plug_in, trace, (squares**2).sum(axis=1))
-    assert weight.sum() == pytest.approx(1.0, rel=EXACT)
-    assert weight @ estimate == pytest.approx(np.trace(sigma @ sigma), rel=EXACT)
+    assert weight.sum() == pytest.approx(1.0, rel=TRACES)
+    assert weight @ estimate == pytest.approx(np.trace(sigma @ sigma), rel=TRACES)
     assert weight @ plug_in > 1.1 * np.trace(sigma @ sigma)

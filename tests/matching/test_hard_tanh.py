@@ -10,14 +10,9 @@ from scipy.optimize import brentq
 import notsodeep as nsd
 from tests.matching.helpers import naive_target
 from tests.reference import naive_matching
-from tests.tolerances import assert_close
+from tests.tolerances import COEFFICIENTS, HARD_TANH, NEARLY_A_SIGN, assert_close
 
 ODD = ["tanh", "erf", "sin", "softsign", "hardtanh"]
-PARAMETERS = 1e-10
-"""Slope and width: rounding of the numbers over how little the width changes them when it is large."""
-
-NEARLY_A_SIGN = 1e-6
-"""What the narrowest layer, a clip at a millionth of tau0, lacks to a sign: 0.53 times that"""
 
 
 @pytest.mark.parametrize("kernel", ["ck", "ntk"])
@@ -31,7 +26,7 @@ def test_slope_and_width_are_those_of_an_independent_solution(kernel, name, sigm
     assert found.status == "matched", found
     slope, width = naive_matching.hard_tanh(kernel, naive_target(deq, kernel), tau0)
     given = dict(found.spec.layers[0].activation.params)
-    assert_close([given["scale"], given["clip"]], [slope, width], PARAMETERS, scale=[slope, width])
+    assert_close([given["scale"], given["clip"]], [slope, width], HARD_TANH, scale=[slope, width])
 
 
 @pytest.mark.parametrize("trainable", [("recurrent", "readout"), ("recurrent",), ("input",), ("readout",)])
@@ -41,7 +36,7 @@ def test_every_trainable_set_is_matched(trainable):
     assert (found.status, found.family, found.trainable) == ("matched", "hard_tanh", frozenset(trainable))
     slope, width = naive_matching.hard_tanh("ntk", naive_target(deq, "ntk", trainable), 1.0)
     given = dict(found.spec.layers[0].activation.params)
-    assert_close([given["scale"], given["clip"]], [slope, width], PARAMETERS, scale=[slope, width])
+    assert_close([given["scale"], given["clip"]], [slope, width], HARD_TANH, scale=[slope, width])
 
 
 @pytest.mark.parametrize("kernel", ["ck", "ntk"])
@@ -89,8 +84,8 @@ def test_targets_that_are_not_odd_are_infeasible(name, kernel):
     found = nsd.match(nsd.DEQ(name), kernel, family="hard_tanh")
     assert found.status == "infeasible"
     assert "the target has norm and product terms, an odd layer has none" in found.reason
-    assert_close(found.residual, 1.0, 1e-12)
-    assert_close(found.achieved.numbers[::3], found.target.numbers[::3], 1e-12)
+    assert_close(found.residual, 1.0, COEFFICIENTS)
+    assert_close(found.achieved.numbers[::3], found.target.numbers[::3], COEFFICIENTS)
 
 
 @pytest.mark.parametrize("name", ["abs", "cos"])

@@ -11,13 +11,8 @@ import notsodeep as nsd
 from tests.kernels.functions import bent
 from tests.matching.helpers import naive_achieved, naive_target
 from tests.reference import naive_equivalent, naive_matching
-from tests.tolerances import assert_close
+from tests.tolerances import COEFFICIENTS, EVEN_SLOPE, LEAKY_RELU, SCANNED, assert_close
 
-IDENTITY = 1e-12
-ROOT = 1e-9
-"""Slopes of a network: rounding of the numbers over the slope of the cubic at its root."""
-GLOBAL = 1e-4
-"""Resolution of the scan for the closest network, whose cost it can only overrate"""
 SIGMAS = [0.05, 0.2, 0.5, 0.8, 0.85, 0.87, 0.9, 0.95]
 
 
@@ -44,7 +39,7 @@ def test_feasibility_and_solution_are_those_of_the_cubic(slope, sigma_a2, tau0):
     assert found.status == ("matched" if roots else "infeasible"), (found, roots)
     if roots:
         error = min(float(np.abs(slopes(found) - root).max()) for root in np.array(roots))
-        assert error < ROOT, (slopes(found), roots)
+        assert error < LEAKY_RELU, (slopes(found), roots)
     else:
         assert found.residual > 1e-3
         assert "the slopes that would meet alpha1, alpha2 and alpha3 are not real" in found.reason
@@ -82,7 +77,7 @@ def test_networks_of_the_family_obey_the_identity(slopes, tau0):
     scale = tau0 * math.sqrt(m1**2 + naive_matching.SPENT * e1**2)
     layers = [naive_matching.bend_function(m1, e1, tau0), naive_matching.bend_function(m2, e2, scale)]
     found = naive_equivalent.mlp_numbers([(layer, 1.0, 1.0) for layer in layers], tau0)
-    assert_close(naive_matching.identity_side(found, tau0), found[3], IDENTITY)
+    assert_close(naive_matching.identity_side(found, tau0), found[3], COEFFICIENTS)
 
 
 @pytest.mark.parametrize("name", ["silu", "gelu", "elu", "softplus", "mish", "selu"])
@@ -108,7 +103,7 @@ def test_no_network_of_the_family_is_closer(name, sigma_a2, tau0):
     found = nsd.match(deq, family="leaky_relu", on_failure="return")
     cost = np.linalg.norm(naive_matching.misses(naive_achieved(found.spec, "ck", tau0), target, tau0))
     least = naive_matching.least_cost(target, tau0)
-    assert cost < least * (1.0 + GLOBAL) + IDENTITY, (cost, least)
+    assert cost < least * (1.0 + SCANNED) + COEFFICIENTS, (cost, least)
 
 
 @pytest.mark.parametrize("sigma_a2", [0.0, 0.2, 0.9])
@@ -118,7 +113,7 @@ def test_an_even_target_is_matched_as_well(sigma_a2, tau0, kernel):
     """|x|: no linear part, so one layer has mean slope 0; |x| itself, bent again, is such a network."""
     found = nsd.match(nsd.DEQ("abs", sigma_a2, 1.0 - 0.5 * sigma_a2, tau0), kernel)
     assert (found.status, found.family) == ("matched", "leaky_relu")
-    assert abs(slopes(found)[:, 0]).min() < 1e-7
+    assert abs(slopes(found)[:, 0]).min() < EVEN_SLOPE
 
 
 @pytest.mark.parametrize("trainable", ["all", ("recurrent", "readout"), "recurrent", ("input", "readout"), "readout"])

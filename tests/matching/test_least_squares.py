@@ -7,10 +7,7 @@ import pytest
 
 from notsodeep.matching import least_squares
 from notsodeep.matching.least_squares import SOLVED, solve
-from tests.tolerances import ROUNDING, assert_close
-
-STATIONARY = 1e-7
-"""Of the point: a minimum is flat, so a relative change of 1e-14 of the sum of squares shows as its root."""
+from tests.tolerances import GRID_POINT, ROUNDING, STATIONARY, assert_close
 
 
 def rosenbrock(x):
@@ -67,7 +64,7 @@ def test_the_best_of_several_minima_is_returned():
     starts = [np.array([-1.5]), np.array([1.5]), np.array([-0.5])]
     grid = np.linspace(-2, 2, 400001)
     lowest = grid[np.argmin((grid**2 - 1) ** 2 + (0.1 * (grid - 2)) ** 2)]
-    assert_close(solve(two, starts).x, [lowest], 2e-5)
+    assert_close(solve(two, starts).x, [lowest], GRID_POINT)
 
 
 def test_a_system_without_solution_ends_at_its_least_squares_point():

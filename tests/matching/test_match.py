@@ -12,12 +12,8 @@ from notsodeep.matching import FAMILIES, least_squares
 from notsodeep.matching import match as public
 from notsodeep.matching.target import Target
 from tests.matching.helpers import naive_achieved, naive_target, read_off
-from tests.tolerances import assert_close
+from tests.tolerances import COEFFICIENTS, DIFFERENCES, MISS, ROUNDING, assert_close
 
-RESIDUAL = 1e-12
-"""The naive numbers agree with the package's to this, so residuals do."""
-DIFFERENCES = 2e-6
-"""Finite differences of order six (norms: four) with step 0.02 of smooth functions"""
 CASES = [
     ("relu", "ck", "all"),
     ("relu", "ntk", "all"),
@@ -43,10 +39,12 @@ def test_networks_have_the_numbers_of_the_deq(name, kernel, trainable, tau0):
     deq = nsd.DEQ(name, tau0=tau0)
     found = nsd.match(deq, kernel, trainable=trainable)
     assert found.status == "matched"
-    assert found.residual <= RESIDUAL
+    assert found.residual <= COEFFICIENTS
     target, achieved = naive_target(deq, kernel, weights(trainable)), naive_achieved(found.spec, kernel, tau0)
     units = np.array([tau0**2, tau0**4, tau0**4, 1.0])
-    assert_close(achieved * units, target * units, RESIDUAL, scale=np.maximum(np.abs(target * units), 1e-3 * target[3]))
+    assert_close(
+        achieved * units, target * units, COEFFICIENTS, scale=np.maximum(np.abs(target * units), 1e-3 * target[3])
+    )
 
 
 @pytest.mark.parametrize(("name", "kernel", "trainable"), CASES)
@@ -68,7 +66,7 @@ def test_the_residual_is_the_largest_relative_miss(name, kernel):
     found = nsd.match(deq, kernel, on_failure="return")
     target, achieved = naive_target(deq, kernel), naive_achieved(found.spec, kernel, 1.0)
     size = np.where(np.abs(target) < 1e-9, target[3], np.abs(target))
-    assert_close(found.residual, np.abs((achieved - target) / size).max(), 1e-9)
+    assert_close(found.residual, np.abs((achieved - target) / size).max(), MISS)
 
 
 @pytest.mark.parametrize("name", ["tanh", "erf", "sin", "softsign", "hardtanh", "identity", "sigmoid"])
@@ -186,7 +184,7 @@ def test_the_public_function_is_the_one_of_the_package():
 
 def test_misses_of_numbers_that_should_be_zero_are_relative_to_the_diagonal():
     target = Target("ck", 2.0, (0.5, 0.0, 0.25, 4.0))
-    assert_close(target.residuals((0.6, 0.1, 0.25, 5.0)), [0.2, 0.1 * 16 / 4.0, 0.0, 0.25], 1e-14)
+    assert_close(target.residuals((0.6, 0.1, 0.25, 5.0)), [0.2, 0.1 * 16 / 4.0, 0.0, 0.25], ROUNDING)
 
 
 def test_odd_even_and_spread_do_not_depend_on_the_unit_of_the_data():
@@ -196,4 +194,4 @@ def test_odd_even_and_spread_do_not_depend_on_the_unit_of_the_data():
         even = Target("ck", tau0, (0.0, 0.1 / tau0**2, 0.1 / tau0**2, 0.6 * tau0**2))
         assert [t.is_odd for t in (odd, bent, even)] == [True, False, False]
         assert [t.is_even for t in (odd, bent, even)] == [False, False, True]
-        assert_close(odd.spread, 1.2, 1e-14)
+        assert_close(odd.spread, 1.2, ROUNDING)

@@ -8,8 +8,7 @@ import torch
 
 from notsodeep.networks import DEQNetwork, ExplicitNetwork
 from notsodeep.spec import DEQ, MLP, Layer
-
-FLOAT32_RTOL = 2e-5  # a network of width 40 in float32 against the same one in float64
+from tests.tolerances import FLOAT32, ROUNDING
 
 
 def deq(**options):
@@ -36,7 +35,7 @@ def test_shapes_and_readout(make):
     assert Z.dtype == torch.float64
     assert net.readout.weight.shape == (3, 40)
     assert net.readout.bias is None
-    torch.testing.assert_close(net(X), Z @ net.readout.weight.T, rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(net(X), Z @ net.readout.weight.T, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_a_spec_builds_its_network():
@@ -75,7 +74,7 @@ def test_float32_is_the_same_network_rounded(make):
     assert Z.dtype == torch.float32
     assert all(torch.equal(w, v.float()) for w, v in zip(net.parameters(), double.parameters(), strict=True))
     error = torch.linalg.norm(Z.double() - double.features(batch())) / torch.linalg.norm(Z.double())
-    assert error < FLOAT32_RTOL
+    assert error < FLOAT32
 
 
 def test_every_weight_is_trained(make):

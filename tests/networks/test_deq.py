@@ -12,9 +12,9 @@ from notsodeep.kernels.scalar import rest_point
 from notsodeep.networks import DEQNetwork, SolveRecord
 from notsodeep.spec import DEQ
 from tests.reference import finite_ntk as reference
+from tests.tolerances import EQUILIBRIUM, EQUILIBRIUM_FLOAT32, EXACT, FORWARD, RECORDED, REFERENCE_STATE, SHIFT
 
-RESIDUAL = {torch.float64: 1e-13, torch.float32: 5e-5}  # the tolerances are 2.2e-14 and 1.2e-5, the steps contract
-REFERENCE_RTOL = 1e-10  # the reference stops at a relative step of 1e-12
+RESIDUAL = {torch.float64: EQUILIBRIUM, torch.float32: EQUILIBRIUM_FLOAT32}
 SIGMA_B2 = 0.8
 
 
@@ -57,7 +57,7 @@ def test_states_are_those_of_the_naive_implementation():
     net, X = network("silu", 0.5), batch()
     phi = rest_point(net.spec).activation
     expected, _ = reference.equilibrium(*(w.detach().numpy() for w in (net.A, net.B)), X.numpy(), phi, 0.5, SIGMA_B2)
-    np.testing.assert_allclose(net.solve(X)[0].numpy(), expected, rtol=0, atol=REFERENCE_RTOL)
+    np.testing.assert_allclose(net.solve(X)[0].numpy(), expected, rtol=0, atol=REFERENCE_STATE)
 
 
 def test_features_are_the_solved_states():
@@ -72,7 +72,7 @@ def test_the_activation_is_centred_as_the_spec_says():
     plain = DEQNetwork(DEQ("relu", sigma_a2=0.0, sigma_b2=1.0, center=False), 5, 20)
     difference = plain.features(batch()) - centred.features(batch())
     shift = 1 / math.sqrt(2 * math.pi) / math.sqrt(20)  # E[relu(xi)] / sqrt(m)
-    torch.testing.assert_close(difference, torch.full_like(difference, shift), rtol=0, atol=1e-12)
+    torch.testing.assert_close(difference, torch.full_like(difference, shift), rtol=0, atol=SHIFT)
 
 
 def test_record_counts_the_iterations_of_a_loop_by_hand():
@@ -88,8 +88,8 @@ def test_record_counts_the_iterations_of_a_loop_by_hand():
             last, Z, count = Z, step(Z), count + 1
     solved, record = net.solve(X)
     assert record.iterations == count
-    torch.testing.assert_close(solved, Z, rtol=0, atol=1e-15)
-    assert record.residual == pytest.approx(float(((Z - last).norm(dim=1) / Z.norm(dim=1)).max()), rel=1e-6)
+    torch.testing.assert_close(solved, Z, rtol=0, atol=EXACT)
+    assert record.residual == pytest.approx(float(((Z - last).norm(dim=1) / Z.norm(dim=1)).max()), rel=RECORDED)
     assert record == SolveRecord(True, count, record.residual, 0, tol)
 
 
@@ -97,7 +97,7 @@ def test_a_linear_network_without_recurrence_needs_one_iteration():
     net = network("identity", sigma_a2=0.0)
     Z, record = net.solve(batch())
     assert (record.iterations, record.residual) == (1, 0.0)
-    torch.testing.assert_close(Z, SIGMA_B2**0.5 * batch() @ net.B.T / math.sqrt(60), rtol=1e-13, atol=0)
+    torch.testing.assert_close(Z, SIGMA_B2**0.5 * batch() @ net.B.T / math.sqrt(60), rtol=FORWARD, atol=0)
 
 
 def test_too_few_iterations_raise_with_the_remedy():
@@ -146,7 +146,7 @@ def test_zero_input_of_an_odd_network_stays_at_zero():
 def test_custom_activations(fn):
     net = network(Activation(fn))
     right, Z = by_hand(net, batch())
-    torch.testing.assert_close(right, Z, rtol=0, atol=1e-13)
+    torch.testing.assert_close(right, Z, rtol=0, atol=EQUILIBRIUM)
     net(batch()).sum().backward()
     assert torch.isfinite(net.A.grad).all()
 

@@ -8,8 +8,7 @@ import torch
 
 from notsodeep.networks import DEQNetwork, ExplicitNetwork, empirical_ck
 from notsodeep.spec import DEQ, MLP, Layer
-
-STANDARD_ERRORS = 4.5  # 21 entries: a right kernel fails with probability 2e-4
+from tests.tolerances import EXACT, FORWARD, STANDARD_ERRORS
 
 
 def sphere(n=6, p=4):
@@ -68,8 +67,8 @@ def test_kind_in_is_kind_out_without_gradient(net):
 def test_entries_are_inner_products_of_features(net):
     X, Y = sphere(), sphere(9)[6:]
     left, right = net.features(X).detach().numpy(), net.features(Y).detach().numpy()
-    np.testing.assert_allclose(empirical_ck(net, X, Y), left @ right.T, rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(empirical_ck(net, X), left @ left.T, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(empirical_ck(net, X, Y), left @ right.T, rtol=FORWARD, atol=EXACT)
+    np.testing.assert_allclose(empirical_ck(net, X), left @ left.T, rtol=FORWARD, atol=EXACT)
 
 
 def test_bad_arguments(net):

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.reference import finite_ntk as reference
+from tests.tolerances import REFERENCE_NTK, ROUNDING, UNROLLED
 
 SIGMA_A2, SIGMA_B2 = 0.3, 0.7
-AUTOGRAD_RTOL = 1e-11  # both equilibria are solved to 1e-12
 SMALL = {"m": 7, "p": 3, "seed": 5}
 
 
@@ -55,7 +55,7 @@ def test_each_contribution_is_the_gram_of_its_gradients(phi, dphi):
     got = reference.finite_ntk(A, B, w, X, phi, dphi, SIGMA_A2, SIGMA_B2)
     assert got.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(got[name], value, rtol=AUTOGRAD_RTOL, atol=AUTOGRAD_RTOL * np.abs(value).max())
+        np.testing.assert_allclose(got[name], value, rtol=UNROLLED, atol=UNROLLED * np.abs(value).max())
 
 
 def test_several_readouts_are_averaged():
@@ -63,7 +63,7 @@ def test_several_readouts_are_averaged():
     X = samples()
     each = [by_autograd(A, B, column, X, tanh)["input"] for column in w.T]
     got = reference.finite_ntk(A, B, w, X, tanh, sech2, SIGMA_A2, SIGMA_B2)["input"]
-    np.testing.assert_allclose(got, np.mean(each, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(got, np.mean(each, axis=0), rtol=REFERENCE_NTK)
 
 
 def test_expectation_over_the_readout_is_the_sum_over_unit_readouts():
@@ -71,18 +71,18 @@ def test_expectation_over_the_readout_is_the_sum_over_unit_readouts():
     X = samples()
     expected = sum(by_autograd(A, B, unit, X, tanh)["recurrent"] for unit in np.eye(len(A)))
     got = reference.finite_ntk(A, B, None, X, tanh, sech2, SIGMA_A2, SIGMA_B2)["recurrent"]
-    np.testing.assert_allclose(got, expected, rtol=1e-9)
+    np.testing.assert_allclose(got, expected, rtol=REFERENCE_NTK)
 
 
 def test_conjugate_kernel_is_the_readout_contribution_and_its_states_solve_the_equation():
     A, B, w = reference.draw(m=50, p=3, seed=1)
     X = samples()
     Z, U = reference.equilibrium(A, B, X, tanh, SIGMA_A2, SIGMA_B2)
-    np.testing.assert_allclose(U, math.sqrt(SIGMA_A2) * Z @ A.T + math.sqrt(SIGMA_B2) * X @ B.T, rtol=0, atol=1e-11)
-    np.testing.assert_allclose(Z, tanh(U) / math.sqrt(50), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(U, math.sqrt(SIGMA_A2) * Z @ A.T + math.sqrt(SIGMA_B2) * X @ B.T, rtol=0, atol=UNROLLED)
+    np.testing.assert_allclose(Z, tanh(U) / math.sqrt(50), rtol=0, atol=ROUNDING)
     ck = reference.finite_ck(A, B, X, tanh, SIGMA_A2, SIGMA_B2)
     np.testing.assert_array_equal(ck, reference.finite_ntk(A, B, w, X, tanh, sech2, SIGMA_A2, SIGMA_B2)["readout"])
-    np.testing.assert_allclose(ck, Z @ Z.T, rtol=1e-14)
+    np.testing.assert_allclose(ck, Z @ Z.T, rtol=ROUNDING)
 
 
 def test_reference_refuses_a_network_without_equilibrium():

@@ -10,10 +10,8 @@ import notsodeep as nsd
 from notsodeep.experiments.twin import Forward
 from notsodeep.report import twin_tables
 from notsodeep.report.wording import formula
-from tests.tolerances import ROUNDING, assert_close
+from tests.tolerances import ROUNDING, SHARE_DIGITS, SIX_DIGITS, THREE_DIGITS, TWO_DIGITS, assert_close
 
-SIX_DIGITS = 5e-6
-TWO_DIGITS = 0.05
 NAMES = {"ck": ["alpha1", "alpha2", "alpha3", "gamma2"], "ntk": ["beta1", "beta2", "beta3", "kappa2"]}
 
 
@@ -104,7 +102,7 @@ def test_accuracies(any_twin):
             if shares[name] is None:
                 assert cell == "none"
             else:
-                assert_close(share(cell), shares[name], 5.001e-4, scale=1.0)
+                assert_close(share(cell), shares[name], SHARE_DIGITS, scale=1.0)
 
 
 def test_a_finite_deq_without_equilibrium_says_so(relu):
@@ -136,8 +134,8 @@ def test_stability(name, request):
     lipschitz = {"relu": 1.0, "marginal": 1.0507009873554805 * 1.6732632423543772}[name]
     rows = tables(result)["stability"].rows
     values = [float(cells[0]) for _, cells in rows]
-    assert_close(values[1], a2 * lipschitz**2, 5e-3)
-    assert_close(values[2], 4.0 * a2 * lipschitz**2, 5e-3)
+    assert_close(values[1], a2 * lipschitz**2, THREE_DIGITS)
+    assert_close(values[2], 4.0 * a2 * lipschitz**2, THREE_DIGITS)
     if name == "relu":
         assert_close(values[0], 0.5 * a2, ROUNDING)
     assert [cells[1] for _, cells in rows] == ["yes" if value < 1.0 else "no" for value in values]
