@@ -46,9 +46,6 @@ SAME_PAIR = 1e-13
 DEFINITE = -1e-10
 """Smallest eigenvalue of a kernel, of the mean one: rounding leaves a singular one slightly indefinite."""
 
-UNTIED = 1e-9
-"""The recursion over layers loses digits near its diagonal, where arccos and arcsin are steep."""
-
 COEFFICIENTS = 1e-12
 """Equivalents and matches: rounding of the moments times the conditioning of the fixed point and of 1 / r^2."""
 
@@ -101,22 +98,22 @@ MISS = 1e-9
 """Residual of a network that does not match: rounding of the numbers over those that are small."""
 
 SPECTRAL = 1e-6
-"""Spectral norms of a small difference of kernels: Lanczos against all eigenvalues."""
+"""Spectral norm of a small difference of kernels, of which digits cancel: Lanczos against all eigenvalues."""
 
 FROBENIUS = 1e-9
-"""Frobenius norms of a small difference of kernels."""
+"""Frobenius norm of a small difference of kernels, of which digits cancel."""
 
 EQUILIBRIUM = 1e-13
 """Relative residual of a solved state: the tolerance is 2.2e-14, and the steps contract."""
 
 EQUILIBRIUM_FLOAT32 = 5e-5
-"""The same in float32: the tolerance is 1.2e-5."""
+"""Relative residual of a state solved in float32: the tolerance is 1.2e-5."""
 
 REFERENCE_STATE = 1e-10
 """A state of the reference, which stops at a relative step of 1e-12."""
 
 SHIFT = 1e-12
-"""The mean of a function, between two states solved to 2e-14."""
+"""Between states of a plain and of a centred function, each solved to 2e-14."""
 
 RECORDED = 1e-6
 """A residual of some 1e-8 computed anew from states: rounding of the states over it."""
@@ -128,16 +125,16 @@ GRADCHECK = 1e-7
 """Central differences of step 1e-6 of states solved to 2e-14, absolute."""
 
 GRADCHECK_RELATIVE = 1e-6
-"""The same, of the derivative: curvature within one step."""
+"""Central differences of step 1e-6, of the derivative: curvature within one step."""
 
 UNROLLED = 1e-11
 """States and gradients of two equilibria, each solved to 1e-12."""
 
 REFERENCE_NTK = 1e-9
-"""Each entry of an NTK made of such gradients: sums of both signs."""
+"""Each entry of an NTK of gradients at states solved to 1e-12: sums of both signs."""
 
 NTK_FLOOR = 1e-12
-"""Entries of such an NTK that cancel, absolute."""
+"""Entries of an NTK of gradients that cancel, absolute."""
 
 FLOAT32 = 2e-5
 """A network of width 40 in float32 against the same one in float64."""
@@ -146,7 +143,7 @@ STANDARD_ERRORS = 4.5
 """Of dozens of entries: a right one fails with probability below 1e-3."""
 
 STANDARD_ERRORS_OF_REPEATS = 4.0
-"""Means over 1500 repetitions, a dozen of entries of fixed seeds."""
+"""Of a dozen of means over 1500 repetitions: right ones fail with probability below 1e-3."""
 
 SAMPLES = 1e-12
 """Means, norms and norm terms of scaled samples: sums over samples and features."""
@@ -155,7 +152,7 @@ ENTRIES = 1e-10
 """Each entry of samples scaled, or scaled and back: differences to the mean cancel."""
 
 ONE_FACTOR = 1e-9
-"""Ratios of such entries."""
+"""Ratios of entries of samples before and after scaling: small entries have few digits left."""
 
 MEAN_OF_ROWS = 3e-16
 """A mean that is summed exactly: one rounding."""
@@ -170,22 +167,22 @@ TRACES = 1e-11
 """Traces of products of covariances against the covariances themselves: centred sums over the samples."""
 
 TRACE_ROUTES = 1e-10
-"""The same statistics by two routes, over samples or over features."""
+"""Statistics by two routes, over samples or over features, and norm terms that sum to zero."""
 
 CENTRED_TRACES = 1e-9
 """Differences of traces and of norms to their mean, which cancel."""
 
 SHARES = 0.02
-"""Classes of the published files as a share of all."""
+"""Two of ten classes, as a share of a published file: the classes are not quite of one size."""
 
 OTHER_HALF = 0.1
-"""Mean squared norm of a test set, scaled by the training set."""
+"""Mean squared norm of a test part, of other samples than those that set the scale."""
 
 NOT_SCALED = 1e-3
-"""What a test set scaled by the training set differs by at least."""
+"""What the mean squared norm of a test part misses 1 by at least, as training samples set the scale."""
 
 SPREAD = 0.3
-"""Standard deviation of a hundred samples."""
+"""Standard deviation of a hundred samples: four of its standard errors."""
 
 SIX_DIGITS = 5e-6
 """Half a unit of six printed digits."""
