@@ -199,6 +199,9 @@ SHARE_DIGITS = 5.001e-4
 FLOAT32_READOUT = 1e-5
 """A ridge regression solved in double and kept in float32, on float32 features."""
 
+UNTIED_DIAGONAL = 1e-7
+"""Recursion over layers on its diagonal, where arccos turns rounding of rho = 1 into its square root."""
+
 
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.

@@ -13,7 +13,7 @@ from notsodeep.kernels.scalar import rest_point
 from tests.kernels.functions import FUNCTIONS
 from tests.reference import finite_ntk
 from tests.reference import naive_kernels as naive
-from tests.tolerances import EXACT, INTERPOLATED_KERNEL, KERNEL, ROUNDING, assert_close
+from tests.tolerances import EXACT, INTERPOLATED_KERNEL, KERNEL, ROUNDING, UNTIED_DIAGONAL, assert_close
 
 
 def samples(n=6, p=8, seed=0, low=1.0, high=1.0):
@@ -36,9 +36,7 @@ def test_infinitely_deep_untied_network_has_the_same_kernels(name, law, sigma_a2
     apart = ~np.eye(len(X), dtype=bool)
     for K, want in zip(got, naive.untied(law, X, sigma_a2, 1 - sigma_a2, depth=90), strict=True):
         assert_close(K[apart], want[apart], KERNEL, what=name)
-        assert_close(
-            K.diagonal(), want.diagonal(), 1e-7, what=name
-        )  # arccos turns rounding of rho = 1 into its square root
+        assert_close(K.diagonal(), want.diagonal(), UNTIED_DIAGONAL, what=name)
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
