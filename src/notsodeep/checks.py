@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
-def number(name: str, value: Any, *, low: float = -math.inf, strict: bool = False) -> float:
-    """Return ``value`` as a finite float that is at least (``strict``: above) ``low``."""
+def number(name: str, value: Any, *, low: float = -math.inf, high: float = math.inf, strict: bool = False) -> float:
+    """Return ``value`` as a finite float that is at least (``strict``: above) ``low`` and at most ``high``."""
     try:
         out = float(value)
     except (TypeError, ValueError):
@@ -21,6 +21,8 @@ def number(name: str, value: Any, *, low: float = -math.inf, strict: bool = Fals
     bound = f" {'>' if strict else '>='} {low:g}" if low > -math.inf else ""
     if not math.isfinite(out) or out < low or (strict and out == low):
         raise ValueError(f"{name} must be a finite number{bound}, got {value!r}")
+    if out > high:
+        raise ValueError(f"{name} must be a number <= {high:g}, got {value!r}")
     return out
 
 
@@ -56,7 +58,13 @@ def samples(name: str, value: Any, *, at_least: int = 1) -> FloatArray:
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
         raise ValueError(f"{name} has NaN or infinite values ({int((~finite).sum())} samples, the first is row {row})")
-    zero = ~(np.einsum("ij,ij->i", out, out) > 0)  # also where the squares underflow
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", out, out)
+    if not np.isfinite(squares).all():
+        raise ValueError(
+            f"{name} has values too large to square (up to {np.abs(out).max():.3g}); divide it by a constant"
+        )
+    zero = ~(squares > 0)  # also where the squares underflow
     if zero.any():
         row = int(np.flatnonzero(zero)[0])
         raise ValueError(

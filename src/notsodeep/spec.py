@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from notsodeep.networks import DEQNetwork, ExplicitNetwork
 
 DEQ_WEIGHTS = ("recurrent", "input", "readout")
+_LARGEST = 1e12  # of a variance or scale: beyond it squares of squares overflow
 
 
 @dataclass(frozen=True, init=False)
@@ -70,9 +71,9 @@ class DEQ:
         _put(
             self,
             activation=look_up(activation),
-            sigma_a2=number("sigma_a2", sigma_a2, low=0.0),
-            sigma_b2=number("sigma_b2", sigma_b2, low=0.0, strict=True),
-            tau0=number("tau0", tau0, low=0.0, strict=True),
+            sigma_a2=number("sigma_a2", sigma_a2, low=0.0, high=_LARGEST),
+            sigma_b2=number("sigma_b2", sigma_b2, low=0.0, high=_LARGEST, strict=True),
+            tau0=number("tau0", tau0, low=0.0, high=_LARGEST, strict=True),
             center=center,
         )
 
@@ -118,7 +119,7 @@ class Layer:
         _put(
             self,
             activation=look_up(activation),
-            weight_var=number("weight_var", weight_var, low=0.0, strict=True),
+            weight_var=number("weight_var", weight_var, low=0.0, high=_LARGEST, strict=True),
             learning_rate=number("learning_rate", learning_rate, low=0.0),
         )
 

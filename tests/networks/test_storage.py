@@ -93,15 +93,21 @@ def test_a_file_is_replaced_and_nothing_is_left_beside_it(saved):
 
 
 def test_an_interrupted_write_keeps_the_old_file(saved, monkeypatch):
-    def torn(weights, path, metadata):
-        path.write_bytes(b"half of it")
+    def stop(source, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage, "save_file", torn)
+    monkeypatch.setattr(storage.os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
         save(NETWORKS["explicit"](), saved)
     assert isinstance(load(saved), DEQNetwork)
     assert os.listdir(saved.parent) == [saved.name]
+
+
+def test_the_file_is_as_readable_as_others(path):
+    save(ExplicitNetwork(MLP((Layer("tanh"),)), 5, 12), path)
+    other = path.with_name("other")
+    other.write_bytes(b"")
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 def test_what_cannot_be_saved(path):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from notsodeep.errors import DataError
 from notsodeep.networks.deq import DEQNetwork
@@ -52,7 +52,7 @@ def save(net: DEQNetwork | ExplicitNetwork, path: str | os.PathLike[str]) -> Non
     weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        save_file(weights, partial, metadata=header)
+        partial.write_bytes(to_bytes(weights, metadata=header))  # save_file would make it private to the user
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

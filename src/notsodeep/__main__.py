@@ -1,0 +1,5 @@
+"""``python -m notsodeep``: the command line."""
+
+from notsodeep.cli.app import main
+
+main()
