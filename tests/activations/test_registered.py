@@ -177,3 +177,9 @@ def test_numpy_use_leaves_torch_alone():
         "moments(activation('tanh'), 1.0); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_coefficients_are_written_with_slashes():
+    assert activation("hermite:coefficients=0/1/0.2,scale=2") == activation(
+        "hermite", coefficients=(0, 1, 0.2), scale=2
+    )

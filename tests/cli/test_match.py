@@ -134,6 +134,10 @@ def wrong_length(folder):
     return save(folder / "length.npz", X=X, y=y[:-1])
 
 
+def few_of_a_class(folder):
+    return save(folder / "few.npz", X=points()[0], y=(np.arange(60) >= 58).astype(int))
+
+
 def corrupt(folder):
     path = folder / "corrupt.npz"
     path.write_bytes(b"PK\x03\x04 this is no archive")
@@ -158,6 +162,7 @@ def truncated(folder):
         (corrupt, "corrupt.npz"),
         (truncated, "truncated.npz"),
         (lambda folder: folder / "absent.npz", "absent.npz"),
+        (few_of_a_class, "samples of class 1, at least 4 are needed"),
     ],
 )
 def test_bad_data(tmp_path, make, words):
@@ -172,6 +177,7 @@ def test_bad_data(tmp_path, make, words):
         (["--sigma-a2", "3"], "no stable kernel fixed point"),
         (["--activation", "tanh", "--sigma-a2", "-0.1"], "sigma_a2"),
         (["--sigma-b2", "0"], "sigma_b2"),
+        (["--sigma-b2", "1e300"], "sigma_b2 must be a number <="),
         (["--sigma-a2", "nan"], "sigma_a2"),
         (["--kernel", "gram"], "kernel must be one of"),
         (["--family", "cubic"], "family must be one of"),

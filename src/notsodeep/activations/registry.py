@@ -22,7 +22,8 @@ def activation(name: str | Activation, **params: Any) -> Activation:
     Parameters
     ----------
     name : str
-        One of :func:`names`; parameters may be written after a colon, ``"leaky_relu:slope=0.1"``.
+        One of :func:`names`; parameters may be written after a colon, ``"leaky_relu:slope=0.1"``,
+        ``"hermite:coefficients=0/1/0.2"``.
         An :class:`Activation` is returned as it is.
     **params
         Parameters of the family: ``leaky_relu(slope)``; ``two_slope(a, b, tau)`` is
@@ -82,7 +83,14 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
     bad = [key for key, sign, _ in pairs if not sign]
     if bad:
         raise ValueError(f"activation parameters are written name:key=value,key=value; got {text!r}")
-    return name.strip().lower(), {key.strip(): number(key, value) for key, _, value in pairs}
+    return name.strip().lower(), {key.strip(): _written(key.strip(), value) for key, _, value in pairs}
+
+
+def _written(key: str, value: str) -> Any:
+    """Return the number that ``value`` is, or the tuple that is written as ``0/1/0.2``."""
+    if "/" in value:
+        return tuple(number(key, part) for part in value.split("/"))
+    return number(key, value)
 
 
 def _hashable(value: Any) -> Any:

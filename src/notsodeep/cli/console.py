@@ -16,7 +16,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*head, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
+    Console(width=None if sys.stdout and sys.stdout.isatty() else 1000, highlight=False).print(table)
 
 
 @contextmanager

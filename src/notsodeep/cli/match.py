@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from shutil import get_terminal_size
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from notsodeep.experiments.twin import TwinResult
 
 OUT = Path("notsodeep-match")
-WIDTH = 100  # of a line of prose
+WIDTH = 100  # of a line of prose at most
 
 
 def register(app: typer.Typer) -> None:
@@ -89,12 +90,13 @@ def match(
 def _show(result: TwinResult) -> None:
     from notsodeep.report import headline, twin_tables
 
-    typer.secho(fill(headline(result), WIDTH) + "\n", bold=True)
+    width = min(WIDTH, get_terminal_size((WIDTH, 24)).columns)
+    typer.secho(fill(headline(result), width) + "\n", bold=True)
     for table in twin_tables(result):
         typer.secho(table.title, bold=True)
         print_table(table.header, [(label, *cells) for label, cells in table.rows])
         for note in table.notes:
-            typer.echo(fill(note, WIDTH))
+            typer.echo(fill(note, width))
         typer.echo("")
 
 

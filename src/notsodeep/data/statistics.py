@@ -13,7 +13,8 @@ from notsodeep.checks import FloatArray, labels, samples
 from notsodeep.data.mixture import GaussianMixture
 from notsodeep.data.traces import trace_products, trace_square
 
-_LEAST = 4
+LEAST = 4
+"""Samples of a class that :meth:`Statistics.from_data` needs."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -183,10 +184,10 @@ def _mixture_labels(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
 
 
 def _check_counts(classes: list[Any], counts: NDArray[np.int64]) -> None:
-    few = np.flatnonzero(counts < _LEAST)
+    few = np.flatnonzero(counts < LEAST)
     if few.size:
         a = int(few[0])
         raise ValueError(
-            f"y must have at least {_LEAST} samples of each class to estimate tr(C_a^2), "
+            f"y must have at least {LEAST} samples of each class to estimate tr(C_a^2), "
             f"class {classes[a]!r} has {counts[a]}"
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from notsodeep.checks import integer
 from notsodeep.data import Dataset, GaussianMixture, Statistics, entries, load_dataset
+from notsodeep.data.statistics import LEAST
 from notsodeep.data.storage import StrPath
 from notsodeep.errors import DataError
 
@@ -58,6 +59,12 @@ def load_samples(
     train = load_dataset(name, classes, n, seed, data_dir, scale, n_test)
     if train.test is None:
         raise DataError(f"{train.name}: no test samples are left; lower n (now {train.n})")
+    labels, counts = np.unique(train.y, return_counts=True)
+    if counts.min() < LEAST:
+        raise DataError(
+            f"{train.name}: the training part has {counts.min()} samples of class {labels[counts.argmin()]}, at least "
+            f"{LEAST} are needed; raise n, or leave the class out with classes"
+        )
     return LabelledSamples(train, train.test, Statistics.from_data(train.X, train.y))
 
 
