@@ -153,8 +153,8 @@ def _cost(result: TwinResult) -> Table:
         ),
         (
             "Times are of this machine: median of three passes of the hidden layers in float32. The DEQ iterates "
-            f"plainly to its default tolerance, a relative step of {decimal(default_tolerance(torch.float32), 2)}. The first "
-            "product of each model is with the input weights, the others with square ones.",
+            f"plainly to its default tolerance, a relative step of {decimal(default_tolerance(torch.float32), 2)}. "
+            "The first product of each model is with the input weights, the others with square ones.",
         )
         + bool(unconverged)
         * (f"{unconverged} samples did not reach the equilibrium of the DEQ: its cost is a lower bound.",),
