@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from notsodeep.activations import Activation, activation
 from notsodeep.errors import DataError
-from notsodeep.networks import DEQNetwork, ExplicitNetwork, load, save, storage
+from notsodeep.networks import DEQNetwork, ExplicitNetwork, load, save
 from notsodeep.spec import DEQ, MLP, Layer, to_dict
 
 KEY = "notsodeep.network"
@@ -96,7 +96,7 @@ def test_an_interrupted_write_keeps_the_old_file(saved, monkeypatch):
     def stop(source, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(storage.os, "replace", stop)
+    monkeypatch.setattr("notsodeep.files.os.replace", stop)
     with pytest.raises(KeyboardInterrupt):
         save(NETWORKS["explicit"](), saved)
     assert isinstance(load(saved), DEQNetwork)

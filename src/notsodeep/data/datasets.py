@@ -17,9 +17,10 @@ from notsodeep.data.idx import read_idx_gz
 from notsodeep.data.parts import Parts, checked_parts
 from notsodeep.data.scaling import MODES, Scaler
 from notsodeep.data.seeds import generator
-from notsodeep.data.storage import StrPath, data_folder, read_file
+from notsodeep.data.storage import data_folder, read_file
 from notsodeep.data.tables import SUFFIXES, read_npz, read_table
 from notsodeep.errors import DataError
+from notsodeep.files import StrPath
 
 _HELD_OUT = 5  # one sample in so many, where no test part exists and n is not given
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from notsodeep.data.catalogue import Entry, File, entry
-from notsodeep.data.storage import StrPath, data_folder, locate, mismatch, sha256
+from notsodeep.data.storage import data_folder, locate, mismatch, sha256
 from notsodeep.errors import DataError
+from notsodeep.files import StrPath, replacing
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -120,15 +120,11 @@ def _get(known: Entry, file: File, folder: Path, origin: Path | None, progress: 
 def _install(known: Entry, file: File, target: Path, origin: str, write: Callable[[Path], object]) -> None:
     """Write to a temporary name beside ``target``, check, rename: the target is never half there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as part:
         write(part)
         found = sha256(part)
         if found != file.sha256:
             raise DataError(f"{origin} is not the file of {known.name}: {mismatch(file, found)}")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _download(url: str, part: Path, name: str, progress: Progress | None) -> None:

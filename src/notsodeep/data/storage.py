@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TypeAlias
 
 from notsodeep.data.catalogue import Entry, File, entries
 from notsodeep.errors import DataError
-
-StrPath: TypeAlias = "str | os.PathLike[str]"
+from notsodeep.files import StrPath
 
 _CHUNK = 1 << 20
 

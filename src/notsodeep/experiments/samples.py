@@ -9,8 +9,8 @@ import numpy as np
 from notsodeep.checks import integer
 from notsodeep.data import Dataset, GaussianMixture, Statistics, entries, load_dataset
 from notsodeep.data.statistics import LEAST
-from notsodeep.data.storage import StrPath
 from notsodeep.errors import DataError
+from notsodeep.files import StrPath
 
 MIXTURE = "gmm"
 ASPECT = 0.8

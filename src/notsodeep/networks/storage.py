@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from notsodeep.errors import DataError
+from notsodeep.files import StrPath, replacing
 from notsodeep.networks.deq import DEQNetwork
 from notsodeep.networks.explicit import ExplicitNetwork
 from notsodeep.spec import from_dict, to_dict
@@ -22,7 +21,7 @@ _KEY = "notsodeep.network"
 _CLASSES: dict[str, Any] = {"DEQNetwork": DEQNetwork, "ExplicitNetwork": ExplicitNetwork}
 
 
-def save(net: DEQNetwork | ExplicitNetwork, path: str | os.PathLike[str]) -> None:
+def save(net: DEQNetwork | ExplicitNetwork, path: StrPath) -> None:
     """Write a network to ``path``: its weights and, in the metadata, its spec, sizes and settings as JSON.
 
     The file is complete or absent: it is written beside ``path`` and then moved there.
@@ -50,15 +49,11 @@ def save(net: DEQNetwork | ExplicitNetwork, path: str | os.PathLike[str]) -> Non
     if not path.parent.is_dir():
         raise ValueError(f"path must lie in an existing folder, got {path}")
     weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(to_bytes(weights, metadata=header))  # save_file would make it private to the user
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str]) -> DEQNetwork | ExplicitNetwork:
+def load(path: StrPath) -> DEQNetwork | ExplicitNetwork:
     """Return the network that :func:`save` wrote, on the CPU, with exactly its weights.
 
     Raises

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.report.files import StrPath, write_bytes
+from notsodeep.files import StrPath
+from notsodeep.report.files import write_bytes
 from notsodeep.report.panels import draw_activations, draw_eigenvalues, draw_entries
 
 DPI = 150

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from pathlib import Path
-from typing import TypeAlias
 
-StrPath: TypeAlias = "str | os.PathLike[str]"
+from notsodeep.files import StrPath, replacing
 
 FILES = ("match.json", "net.safetensors", "report.html", "report.png")
 """What the main job writes into its folder"""
@@ -23,14 +21,11 @@ def write_bytes(path: StrPath, content: bytes) -> Path:
         When ``path`` cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
         raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from notsodeep.experiments.twin import TwinResult
+from notsodeep.files import StrPath
 from notsodeep.networks import save
 from notsodeep.report.document import twin_document
 from notsodeep.report.figures import png, twin_figure
-from notsodeep.report.files import FILES, StrPath, check_folder, write_bytes
+from notsodeep.report.files import FILES, check_folder, write_bytes
 from notsodeep.report.html import twin_html
 
 
