@@ -11,9 +11,10 @@ import pytest
 from scipy.special import ndtr
 
 from notsodeep.activations import Activation, activation, moments, names
+from notsodeep.activations.moments import moments_of_many
 from notsodeep.errors import ConvergenceError
 from tests.reference import make_moments
-from tests.tolerances import INTERPOLATED, MOMENTS, ROUNDING, assert_close
+from tests.tolerances import INTERPOLATED, MOMENTS, ROUNDING, TABLE, assert_close
 
 RECORDS = json.loads(Path(make_moments.TARGET).read_text())
 NAMES = make_moments.NAMES
@@ -142,3 +143,21 @@ def test_nan_of_the_function_is_named():
     phi = Activation(lambda x: np.where(x > 5.0, np.nan, x), lambda x: 1.0 + 0.0 * x)
     with pytest.raises(ValueError, match="gives NaN at x = "):
         moments(phi, 1.0)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "silu", "sigmoid", "cos", "three_slope"])
+def test_many_scales_agree_with_each_by_itself(name):
+    scales = np.geomspace(0.05, 8.0, 300)
+    many, single = moments_of_many(activation(name), scales), moments(activation(name), scales)
+    sizes = {"mean": scales, "square": scales**2, "curvature": 1 / scales}
+    for field in ("mean", "square", "slope", "slope_square", "curvature", "square_curvature"):
+        got, want = getattr(many, field), getattr(single, field)
+        natural = np.maximum(np.abs(want), sizes.get(field, np.ones_like(scales)))
+        assert_close(got, want, TABLE, scale=natural, what=field)
+
+
+def test_many_scales_of_a_function_that_jumps():
+    step = Activation(np.sign, np.zeros_like, (0.0,), second_derivative=np.zeros_like)
+    many = moments_of_many(step, np.linspace(0.3, 2.0, 100))
+    assert np.isinf(many.slope_square).all()
+    assert_close(many.square, np.ones(100), TABLE)

@@ -9,6 +9,7 @@ import numpy as np
 
 from notsodeep.activations.activation import Activation
 from notsodeep.activations.gaussian import density, expect
+from notsodeep.activations.tabulate import tabulate
 from notsodeep.checks import FloatArray
 
 _LARGE = 3.0  # scale beyond which activations saturate
@@ -66,6 +67,22 @@ def moments(activation: Activation, scale: Any) -> Moments:
     else:
         values = _pointwise(activation, s)
     return Moments(*(v[()] for v in values))
+
+
+def moments_of_many(activation: Activation, scales: FloatArray) -> Moments:
+    """Return the moments at many scales ``(n,)`` from a table, relative error about 1e-14 of their natural sizes."""
+    broken = any(jumps(activation, kink) for kink in activation.kinks)  # then slope_square is infinite: no table of it
+
+    def table(s: FloatArray) -> FloatArray:
+        m = moments(activation, s)
+        # Divided by their natural powers of the scale, so that small scales are as accurate as large ones.
+        slope_square = np.zeros_like(s) if broken else m.slope_square
+        columns = (m.mean / s, m.square / s**2, m.slope, slope_square, m.curvature * s, m.square_curvature)
+        return np.stack(columns, axis=1)
+
+    mean, square, slope, slope_square, curvature, square_curvature = tabulate(table, scales).T
+    slope_square = np.full_like(scales, np.inf) if broken else slope_square
+    return Moments(mean * scales, square * scales**2, slope, slope_square, curvature / scales, square_curvature)
 
 
 def _pointwise(activation: Activation, s: FloatArray) -> list[FloatArray]:

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from notsodeep.activations import Activation, moments
+from notsodeep.activations import moments
 from notsodeep.activations.duals import Dual
-from notsodeep.activations.tabulate import tabulate
-from notsodeep.checks import FloatArray
+from notsodeep.activations.moments import moments_of_many
 from notsodeep.kernels.assemble import Values
 from notsodeep.kernels.samples import Samples, correlation
 from notsodeep.spec import MLP, weight_names
@@ -54,9 +53,8 @@ class ExplicitKernel:
         """Return both kernels of each sample with itself."""
 
         def expect(layer: int, covariance: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            found = _one_sample(self._mlp.layers[layer].activation, np.sqrt(covariance.cpu().numpy()))
-            value, slope = (torch.from_numpy(part).to(covariance) for part in found)
-            return value, slope
+            m = moments_of_many(self._mlp.layers[layer].activation, np.sqrt(covariance.cpu().numpy()))
+            return torch.from_numpy(m.square).to(covariance), torch.tensor(m.slope_square).to(covariance)
 
         return self._recursion(self._x.squared_norms, expect)
 
@@ -91,16 +89,5 @@ def _scales(mlp: MLP, x: Samples) -> list[torch.Tensor]:
         if not (entering > 0).all():
             raise ValueError(f"no signal reaches {layer!r}: the layer before it gives 0 for a sample")
         scales.append(torch.from_numpy(entering).to(x.rows))
-        variance, _ = _one_sample(layer.activation, entering)
+        variance = moments_of_many(layer.activation, entering).square
     return scales
-
-
-def _one_sample(activation: Activation, scales: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """``E[sigma^2]`` and ``E[sigma'^2]`` at each scale."""
-
-    def table(s: FloatArray) -> FloatArray:
-        m = moments(activation, s)
-        return np.stack([m.square / s**2, m.slope_square], axis=1)
-
-    square, slope_square = tabulate(table, scales).T
-    return square * scales**2, np.ascontiguousarray(slope_square)

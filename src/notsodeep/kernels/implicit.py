@@ -8,10 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from notsodeep.activations import moments
 from notsodeep.activations.duals import Dual
-from notsodeep.activations.tabulate import tabulate
-from notsodeep.checks import FloatArray
+from notsodeep.activations.moments import moments_of_many
 from notsodeep.errors import ConvergenceError
 from notsodeep.kernels.assemble import Values
 from notsodeep.kernels.samples import Samples, correlation
@@ -90,7 +88,7 @@ class ImplicitKernel:
     def _values(self, value: torch.Tensor, slope: torch.Tensor, gram: torch.Tensor) -> Values:
         deq, trained = self._deq, self._trained
         if not trained:
-            return Values(value, value)
+            return Values(value, torch.zeros_like(value))
         inner = deq.sigma_a2 * ("recurrent" in trained) * value + deq.sigma_b2 * ("input" in trained) * gram
         return Values(value, ("readout" in trained) * value + inner * slope / (1.0 - deq.sigma_a2 * slope))
 
@@ -141,11 +139,6 @@ def _unsettled(pairs: _Pairs, moving: torch.Tensor) -> str:
 
 def _side(deq: DEQ, rest: RestPoint, x: Samples) -> _Side:
     scales = np.sqrt(sample_variances(deq, x.squared_norms.cpu().numpy()))
-
-    def table(s: FloatArray) -> FloatArray:
-        m = moments(rest.activation, s)
-        return np.stack([m.square / s**2, m.slope_square, m.mean / s, m.slope], axis=1)
-
-    square, slope_square, mean, slope = tabulate(table, scales).T
-    columns = (scales, square * scales**2, slope_square, mean * scales, slope)
+    m = moments_of_many(rest.activation, scales)
+    columns = (scales, m.square, m.slope_square, m.mean, m.slope)
     return _Side(x.squared_norms.sqrt(), *(torch.from_numpy(np.ascontiguousarray(c)).to(x.rows) for c in columns))

@@ -8,8 +8,7 @@ from notsodeep.activations.activation import Activation
 from notsodeep.activations.duals import polar, polygon, series
 from notsodeep.activations.duals.closed import closed_form
 from notsodeep.activations.forms import PiecewiseLinear
-from notsodeep.activations.moments import moments
-from notsodeep.activations.tabulate import tabulate
+from notsodeep.activations.moments import moments_of_many
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 _NEARLY_ALL = 0.98  # share of a block that a series must cover before the whole block gets it
@@ -68,9 +67,7 @@ class Dual:
 
 
 def _mean(activation: Activation, scales: torch.Tensor) -> torch.Tensor:
-    s = scales.cpu().numpy()
-    mean = tabulate(lambda x: moments(activation, x).mean[:, None] / x[:, None], s)[:, 0] * s
-    return torch.from_numpy(mean).to(scales)
+    return torch.from_numpy(moments_of_many(activation, scales.cpu().numpy()).mean).to(scales)
 
 
 class _Expansions:
