@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import StepPatch
 
 from notsodeep.activations import moments
+from notsodeep.equivalents.coefficients import layer_moments
 from notsodeep.report import save_figure, twin_figure
-from notsodeep.report.facts import layer_scales
 from notsodeep.report.figures import png
 from notsodeep.report.panels import bulk_limit, pairs
 from tests.tolerances import EXACT, ROUNDING, assert_close
@@ -125,7 +125,7 @@ def test_activations_are_drawn_where_they_work(relu):
 
 
 def test_scales_of_layers(relu):
-    first, second = layer_scales(relu.match.spec, 1.3)
+    first, second = (scale for _, _, scale in layer_moments(relu.match.spec, 1.3))
     assert first == 1.3
     square = moments(relu.match.spec.layers[0].activation, 1.3).square
     assert_close(second, np.sqrt(float(square)), EXACT)

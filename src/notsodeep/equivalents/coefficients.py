@@ -177,16 +177,22 @@ def _explicit(mlp: MLP, tau0: float, trained: frozenset[str]) -> tuple[CKCoeffic
     rates = tuple(
         layer.learning_rate * (name in trained) for layer, name in zip(mlp.layers, weight_names(mlp), strict=False)
     )
-    stages, scale = [], tau0
-    for i, layer in enumerate(mlp.layers, 1):
-        entering = math.sqrt(layer.weight_var) * scale
-        m = moments(layer.activation, entering)
+    stages = layer_moments(mlp, tau0)
+    for i, (layer, (m, _, entering)) in enumerate(zip(mlp.layers, stages, strict=True), 1):
         where = f"layer {i}, {layer.activation!r}, at scale {entering:.6g}"
         _check_centred(m, where, f"use activation.shifted({-float(m.mean):.17g})")
-        stages.append((m, layer.weight_var, entering))
-        scale = math.sqrt(float(m.square))
     ck, ntk = propagate(stages, tau0, rates, float("readout" in trained))
     return CKCoefficients(*map(float, astuple(ck))), NTKCoefficients(*map(float, astuple(ntk)))
+
+
+def layer_moments(mlp: MLP, tau0: float) -> list[tuple[Moments, float, float]]:
+    """Return each layer's moments, its ``weight_var``, and the scale of its pre-activations, for norm ``tau0``."""
+    stages, scale = [], tau0
+    for layer in mlp.layers:
+        entering = math.sqrt(layer.weight_var) * scale
+        stages.append((moments(layer.activation, entering), layer.weight_var, entering))
+        scale = math.sqrt(float(stages[-1][0].square))
+    return stages
 
 
 def propagate(

@@ -43,10 +43,13 @@ def propose(target: Target) -> Proposal:
 
 def _numbers(target: Target, x: Any) -> tuple[Any, Any, Any, Any]:
     """The network's numbers as an analytic function of ``(w, m_2, e_2)`` and the square roots of the free rates."""
-    layers = [(np.cos(x[0]), np.sin(x[0]) / math.sqrt(SPENT)), (x[1], x[2])]
-    stages = [(_moments(m, e, target.tau0), 1.0, target.tau0) for m, e in layers]
+    stages = [(_moments(m, e, target.tau0), 1.0, target.tau0) for m, e in _slopes_and_bends(x)]
     ck, ntk = propagate(stages, target.tau0, _rates(x))
     return ck.numbers if target.kernel == "ck" else ntk.numbers
+
+
+def _slopes_and_bends(x: Any) -> list[tuple[Any, Any]]:
+    return [(np.cos(x[0]), np.sin(x[0]) / math.sqrt(SPENT)), (x[1], x[2])]
 
 
 def _rates(x: Any) -> tuple[Any, Any]:
@@ -80,8 +83,7 @@ def _starts(target: Target, free_rates: int) -> Iterator[FloatArray]:
 
 
 def _network(target: Target, x: FloatArray) -> MLP:
-    bends = [(math.cos(x[0]), math.sin(x[0]) / math.sqrt(SPENT)), (x[1], x[2])]
-    rates = map(float, _rates(x))
+    bends, rates = _slopes_and_bends(x), map(float, _rates(x))
     return MLP(tuple(_layer(abs(m), abs(e), target.tau0, rate) for (m, e), rate in zip(bends, rates, strict=True)))
 
 

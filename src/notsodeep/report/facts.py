@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from notsodeep.activations import moments
 from notsodeep.equivalents.coefficients import Coefficients
 from notsodeep.errors import StabilityWarning
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.kernels.scalar import RestPoint, rest_point
 from notsodeep.matching.target import Target
-from notsodeep.spec import MLP
 
 NAMES = {"ck": ("alpha1", "alpha2", "alpha3", "gamma2"), "ntk": ("beta1", "beta2", "beta3", "kappa2")}
 """The four numbers that a kernel depends on, in the order of ``Coefficients.numbers``"""
@@ -41,15 +38,6 @@ class Facts:
             rest = rest_point(found.deq)
         differences = tuple(map(float, target.residuals(network.numbers)))
         return cls(rest, deq, network, differences)
-
-
-def layer_scales(spec: MLP, tau0: float) -> list[float]:
-    """Return the standard deviation of the pre-activations of each layer, for samples of norm ``tau0``."""
-    scales, entering = [], tau0
-    for layer in spec.layers:
-        scales.append(math.sqrt(layer.weight_var) * entering)
-        entering = math.sqrt(float(moments(layer.activation, scales[-1]).square))
-    return scales
 
 
 @contextmanager

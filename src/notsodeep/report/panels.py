@@ -10,8 +10,9 @@ from matplotlib.legend_handler import HandlerTuple
 
 from notsodeep.activations import Activation
 from notsodeep.checks import FloatArray
+from notsodeep.equivalents.coefficients import layer_moments
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.report.facts import Facts, layer_scales
+from notsodeep.report.facts import Facts
 from notsodeep.report.numerals import percent
 from notsodeep.report.wording import deq_words, short_name
 
@@ -97,7 +98,7 @@ def draw_activations(axes: Axes, result: TwinResult) -> None:
     """Activations of both models where their pre-activations are, three standard deviations to either side."""
     rest = Facts.of(result).rest
     curve(axes, rest.activation, rest.tau_star, f"DEQ: {deq_words(result)}", color=BLUE, lw=4.0, alpha=0.45)
-    scales = layer_scales(result.match.spec, result.match.deq.tau0)
+    scales = [scale for _, _, scale in layer_moments(result.match.spec, result.match.deq.tau0)]
     for i, (layer, scale) in enumerate(zip(result.match.spec.layers, scales, strict=True)):
         color, dashes = _LAYERS[i % len(_LAYERS)]
         curve(axes, layer.activation, scale, f"layer {i + 1}: {short_name(layer.activation)}", color=color, ls=dashes)
