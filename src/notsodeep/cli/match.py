@@ -59,7 +59,7 @@ def match(
     """
     from notsodeep.experiments.samples import load_samples
     from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin, solve
-    from notsodeep.report import check_folder, twin_document, write_twin
+    from notsodeep.report import check_folder, write_twin
     from notsodeep.spec import DEQ
 
     config = TwinConfig(
@@ -79,15 +79,19 @@ def match(
         progress("writing the report")
         paths = write_twin(result, out, _command(context))
     if as_json:
-        typer.echo(json.dumps(twin_document(result), indent=2))
-        return
-    _show(result)
-    *others, page = sorted(paths, key=lambda name: name == "report.html")
-    for name in (*others, page):
-        typer.echo(f"{name:<18} {paths[name]}")
+        _show_json(result)
+    else:
+        _show(result, paths)
 
 
-def _show(result: TwinResult) -> None:
+def _show_json(result: TwinResult) -> None:
+    from notsodeep.report import twin_document
+
+    typer.echo(json.dumps(twin_document(result), indent=2))
+
+
+def _show(result: TwinResult, paths: dict[str, Path]) -> None:
+    """Print the tables, then the files, the page last."""
     from notsodeep.report import headline, twin_tables
 
     width = min(WIDTH, get_terminal_size((WIDTH, 24)).columns)
@@ -98,6 +102,8 @@ def _show(result: TwinResult) -> None:
         for note in table.notes:
             typer.echo(fill(note, width))
         typer.echo("")
+    for name in sorted(paths, key=lambda name: name == "report.html"):
+        typer.echo(f"{name:<18} {paths[name]}")
 
 
 def _command(context: typer.Context) -> str:
