@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
@@ -13,13 +14,14 @@ import notsodeep as nsd
 from notsodeep.spec import from_dict, to_dict, trainable_weights, weight_names
 
 TWO = nsd.MLP((nsd.Layer("tanh", 0.5, 2.0), nsd.Layer("relu")))
+BIASED = nsd.MLP((nsd.Layer("tanh"), nsd.Layer("relu", bias_var=0.3), nsd.Layer("silu", 2.0, 0.5, 1e-3)))
 
 
 def test_defaults():
     deq = nsd.DEQ()
-    assert deq == nsd.DEQ("relu", 0.2, 0.8, 1.0, True)
+    assert deq == nsd.DEQ("relu", 0.2, 0.8, 1.0, True, 0.0)
     assert deq.activation is nsd.activation("relu")
-    assert nsd.Layer() == nsd.Layer(nsd.activation("relu"), 1.0, 1.0)
+    assert nsd.Layer() == nsd.Layer(nsd.activation("relu"), 1.0, 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,10 @@ def test_defaults():
         ({"sigma_b2": -1.0}, "sigma_b2 must be a finite number > 0"),
         ({"tau0": 0.0}, "tau0 must be a finite number > 0, got 0.0"),
         ({"tau0": [1.0, 2.0]}, "tau0 must be a number, got [1.0, 2.0]"),
+        ({"sigma_c2": -1e-9}, "sigma_c2 must be a finite number >= 0, got -1e-09"),
+        ({"sigma_c2": math.inf}, "sigma_c2 must be a finite number >= 0, got inf"),
+        ({"sigma_c2": 2e12}, "sigma_c2 must be a number <= 1e+12, got 2000000000000.0"),
+        ({"sigma_c2": None}, "sigma_c2 must be a number, got None"),
         ({"center": 1}, "center must be True or False, got 1"),
         ({"center": None}, "center must be True or False, got None"),
     ],
@@ -54,6 +60,9 @@ def test_illegal_deq(arguments, message):
         ({"weight_var": math.nan}, "weight_var must be a finite number > 0"),
         ({"learning_rate": -1e-9}, "learning_rate must be a finite number >= 0"),
         ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
+        ({"bias_var": -0.1}, "bias_var must be a finite number >= 0, got -0.1"),
+        ({"bias_var": math.nan}, "bias_var must be a finite number >= 0"),
+        ({"bias_var": "some"}, "bias_var must be a number, got 'some'"),
     ],
 )
 def test_illegal_layer(arguments, message):
@@ -74,9 +83,10 @@ def test_layers_may_come_in_any_sequence_or_alone():
 
 
 def test_numbers_are_floats_whatever_they_were():
-    deq = nsd.DEQ(sigma_a2=np.float32(0.5), sigma_b2=1, tau0=np.int64(2))
-    assert (deq.sigma_a2, deq.sigma_b2, deq.tau0) == (0.5, 1.0, 2.0)
-    assert {type(v) for v in (deq.sigma_a2, deq.sigma_b2, deq.tau0)} == {float}
+    deq = nsd.DEQ(sigma_a2=np.float32(0.5), sigma_b2=1, tau0=np.int64(2), sigma_c2=3)
+    assert (deq.sigma_a2, deq.sigma_b2, deq.tau0, deq.sigma_c2) == (0.5, 1.0, 2.0, 3.0)
+    assert {type(v) for v in (deq.sigma_a2, deq.sigma_b2, deq.tau0, deq.sigma_c2)} == {float}
+    assert type(nsd.Layer(bias_var=np.int64(1)).bias_var) is float
 
 
 @pytest.mark.parametrize("spec", [nsd.DEQ("elu"), nsd.Layer("elu"), TWO])
@@ -87,31 +97,67 @@ def test_specs_are_frozen(spec):
 
 
 def test_equal_specs_are_equal_and_serve_as_keys():
-    table = {nsd.DEQ("leaky_relu:slope=0.1"): 1, TWO: 2}
+    table = {nsd.DEQ("leaky_relu:slope=0.1"): 1, TWO: 2, nsd.DEQ("leaky_relu:slope=0.1", sigma_c2=0.5): 3, BIASED: 4}
     assert table[nsd.DEQ(nsd.activation("leaky_relu", slope=0.1), 0.2, 0.8)] == 1
     assert table[nsd.MLP([nsd.Layer("tanh", 0.5, 2.0), nsd.Layer()])] == 2
+    assert table[nsd.DEQ(nsd.activation("leaky_relu", slope=0.1), 0.2, 0.8, 1.0, True, 0.5)] == 3
+    assert table[nsd.MLP(BIASED.layers)] == 4
 
 
 @pytest.mark.parametrize(
-    "change", [{"activation": "tanh"}, {"sigma_a2": 0.3}, {"sigma_b2": 0.7}, {"tau0": 2.0}, {"center": False}]
+    "change",
+    [
+        {"activation": "tanh"},
+        {"sigma_a2": 0.3},
+        {"sigma_b2": 0.7},
+        {"tau0": 2.0},
+        {"center": False},
+        {"sigma_c2": 0.1},
+    ],
 )
 def test_a_deq_differs_in_every_field(change):
     assert replace(nsd.DEQ(), **change) != nsd.DEQ()
 
 
-@pytest.mark.parametrize("change", [{"activation": "tanh"}, {"weight_var": 0.3}, {"learning_rate": 0.0}])
+@pytest.mark.parametrize(
+    "change", [{"activation": "tanh"}, {"weight_var": 0.3}, {"learning_rate": 0.0}, {"bias_var": 0.1}]
+)
 def test_a_layer_differs_in_every_field(change):
     assert replace(nsd.Layer(), **change) != nsd.Layer()
 
 
 def test_repr_builds_the_same_when_the_activation_is_named():
     assert repr(nsd.DEQ("tanh")) == "DEQ(activation=tanh(), sigma_a2=0.2, sigma_b2=0.8, tau0=1.0, center=True)"
+    assert repr(nsd.Layer("tanh", 0.5)) == "Layer(activation=tanh(), weight_var=0.5, learning_rate=1.0)"
+
+
+def test_a_bias_is_shown_where_there_is_one():
+    assert repr(nsd.DEQ("tanh", sigma_a2=0.0, center=False, sigma_c2=0.5)) == (
+        "DEQ(activation=tanh(), sigma_a2=0.0, sigma_b2=0.8, tau0=1.0, center=False, sigma_c2=0.5)"
+    )
+    assert repr(nsd.MLP(nsd.Layer("tanh", learning_rate=0.0, bias_var=0.1))) == (
+        "MLP(layers=(Layer(activation=tanh(), weight_var=1.0, learning_rate=0.0, bias_var=0.1),))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"), [(nsd.DEQ("tanh", 0.3), "sigma_c2"), (nsd.Layer("tanh", 0.3), "bias_var")], ids=["DEQ", "Layer"]
+)
+def test_specs_pickled_before_there_were_biases_have_none(spec, field):
+    before = type(spec).__new__(type(spec))
+    before.__dict__.update({name: value for name, value in vars(spec).items() if name != field})
+    again = pickle.loads(pickle.dumps(before))  # noqa: S301
+    assert again == spec
+    assert getattr(again, field) == 0.0
+    assert repr(again) == repr(spec)
 
 
 @pytest.mark.parametrize(
     "spec",
     [
         nsd.DEQ("tanh", 0.1, 0.3, 1.7, False),
+        nsd.DEQ("silu", sigma_c2=0.1 / 3),
+        BIASED,
         nsd.DEQ(nsd.activation("elu", alpha=0.3).shifted(-0.123456789012345), 1 / 3),
         TWO,
         nsd.MLP(nsd.Layer(nsd.activation("hermite", coefficients=(0.1, 0.2), scale=3.0).shifted(0.1), 1e-3, 0.0)),
@@ -132,8 +178,21 @@ def test_the_written_form_is_plain_and_complete():
         "sigma_b2": 0.8,
         "tau0": 1.0,
         "center": True,
+        "sigma_c2": 0.0,
     }
-    assert [layer["weight_var"] for layer in to_dict(TWO)["layers"]] == [0.5, 1.0]
+    assert to_dict(BIASED)["layers"][2] == {
+        "activation": {"name": "silu", "params": {}, "offset": 0.0},
+        "weight_var": 2.0,
+        "learning_rate": 0.5,
+        "bias_var": 1e-3,
+    }
+
+
+def test_what_was_written_before_there_were_biases_has_none():
+    plain = {"activation": RELU, "sigma_a2": 0.2, "sigma_b2": 0.8, "tau0": 1.0, "center": True}
+    assert from_dict({"kind": "DEQ"} | plain) == nsd.DEQ("relu")
+    layer = {"activation": RELU, "weight_var": 0.5, "learning_rate": 2.0}
+    assert from_dict({"kind": "MLP", "layers": [layer]}) == nsd.MLP(nsd.Layer("relu", 0.5, 2.0))
 
 
 def test_from_dict_leaves_its_argument_alone():
@@ -158,7 +217,7 @@ RELU = {"name": "relu", "params": {}, "offset": 0.0}
         {"kind": "DEQ", "activation": "relu"},
         {"kind": "DEQ", "activation": {"name": "relu"}},
         {"kind": "DEQ", "activation": RELU | {"name": "swoosh"}},
-        {"kind": "DEQ", "activation": RELU, "sigma_c2": 1.0},
+        {"kind": "DEQ", "activation": RELU, "sigma_d2": 1.0},
         {"kind": "DEQ", "activation": RELU, "sigma_a2": -1.0},
         {"kind": "MLP"},
         {"kind": "MLP", "layers": []},
@@ -181,6 +240,8 @@ def test_what_is_no_spec_is_not_written():
 def test_names_of_the_weights():
     assert weight_names(nsd.DEQ()) == ("recurrent", "input", "readout")
     assert weight_names(TWO) == ("layer1", "layer2", "readout")
+    assert weight_names(nsd.DEQ(sigma_c2=0.1)) == ("recurrent", "input", "bias", "readout")
+    assert weight_names(BIASED) == ("layer1", "layer2", "bias2", "layer3", "bias3", "readout")
 
 
 def test_trainable_weights():
@@ -188,6 +249,9 @@ def test_trainable_weights():
     assert trainable_weights(nsd.DEQ(), "readout") == {"readout"}
     assert trainable_weights(nsd.DEQ(), ["readout", "recurrent", "readout"]) == {"recurrent", "readout"}
     assert trainable_weights(TWO, iter(("layer2",))) == {"layer2"}
+    assert trainable_weights(nsd.DEQ(sigma_c2=0.1), "all") == {"recurrent", "input", "bias", "readout"}
+    assert trainable_weights(nsd.DEQ(sigma_c2=0.1), "bias") == {"bias"}
+    assert trainable_weights(BIASED, "all") == {"layer1", "layer2", "bias2", "layer3", "bias3", "readout"}
 
 
 @pytest.mark.parametrize(
@@ -202,6 +266,9 @@ def test_trainable_weights():
         (nsd.DEQ(), (1,), "got 1"),
         (TWO, "recurrent", "one or more of ('layer1', 'layer2', 'readout'), got 'recurrent'"),
         (TWO, ("layer3",), "got 'layer3'"),
+        (nsd.DEQ(), "bias", "'readout'), got 'bias': this DEQ has no bias, its sigma_c2 is 0"),
+        (nsd.DEQ(sigma_c2=0.1), "bias1", "one or more of ('recurrent', 'input', 'bias', 'readout'), got 'bias1'"),
+        (BIASED, ("bias2", "bias1"), "got 'bias1': layer 1 has no bias, its bias_var is 0"),
         ("relu", "all", "spec must be a DEQ or an MLP, got 'relu'"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from notsodeep.activations import Activation
@@ -13,16 +13,16 @@ from notsodeep.checks import number
 if TYPE_CHECKING:
     from notsodeep.networks import DEQNetwork, ExplicitNetwork
 
-DEQ_WEIGHTS = ("recurrent", "input", "readout")
 _LARGEST = 1e12  # of a variance or scale: beyond it squares of squares overflow
+_BIASES = ("sigma_c2", "bias_var")  # shown only where there is a bias
 
 
 @dataclass(frozen=True, init=False)
 class DEQ:
-    """Deep equilibrium model ``z = phi(sigma_a A z + sigma_b B x) / sqrt(m)``, read out by ``w . z``.
+    """Deep equilibrium model ``z = phi(sigma_a A z + sigma_b B x + sigma_c c) / sqrt(m)``, read out by ``w . z``.
 
-    ``A (m, m)``, ``B (m, p)`` and ``w (m)`` have iid N(0, 1) entries. Samples are scaled so that
-    their mean squared norm is ``tau0**2``.
+    ``A (m, m)``, ``B (m, p)``, the bias ``c (m)``, which all samples share, and ``w (m)`` have iid N(0, 1)
+    entries. Samples are scaled so that their mean squared norm is ``tau0**2``.
 
     Parameters
     ----------
@@ -35,6 +35,8 @@ class DEQ:
     center : bool
         Subtract ``E[phi(tau_star xi)]`` from the activation, ``tau_star`` being the scale of the
         pre-activations. The shift is fixed by ``tau0``: a spec is one kernel function, whatever the data.
+    sigma_c2 : float
+        Variance of the bias (>= 0). With 0 there is none, neither in the network nor among its weights.
 
     Raises
     ------
@@ -43,13 +45,15 @@ class DEQ:
 
     Notes
     -----
-    Source: arXiv:2402.02697, equations (1)-(3).
+    Source: arXiv:2402.02697, equations (1)-(3), where there is no bias.
 
     Examples
     --------
     >>> import notsodeep as nsd
     >>> nsd.DEQ("tanh", sigma_a2=0.2, sigma_b2=0.8)
     DEQ(activation=tanh(), sigma_a2=0.2, sigma_b2=0.8, tau0=1.0, center=True)
+    >>> nsd.DEQ("tanh", sigma_c2=0.1)
+    DEQ(activation=tanh(), sigma_a2=0.2, sigma_b2=0.8, tau0=1.0, center=True, sigma_c2=0.1)
     """
 
     activation: Activation
@@ -57,6 +61,7 @@ class DEQ:
     sigma_b2: float
     tau0: float
     center: bool
+    sigma_c2: float = 0.0
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class DEQ:
         sigma_b2: float = 0.8,
         tau0: float = 1.0,
         center: bool = True,
+        sigma_c2: float = 0.0,
     ) -> None:
         if not isinstance(center, bool):
             raise ValueError(f"center must be True or False, got {center!r}")
@@ -75,7 +81,11 @@ class DEQ:
             sigma_b2=number("sigma_b2", sigma_b2, low=0.0, high=_LARGEST, strict=True),
             tau0=number("tau0", tau0, low=0.0, high=_LARGEST, strict=True),
             center=center,
+            sigma_c2=number("sigma_c2", sigma_c2, low=0.0, high=_LARGEST),
         )
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
     def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> DEQNetwork:
         """Return a finite network with this spec, drawn from ``seed``: see :class:`notsodeep.networks.DEQNetwork`."""
@@ -86,7 +96,9 @@ class DEQ:
 
 @dataclass(frozen=True, init=False)
 class Layer:
-    """One hidden layer: ``u = sqrt(weight_var) W y``, then ``sigma(u) / sqrt(m)``, W iid N(0, 1).
+    """One hidden layer: ``u = sqrt(weight_var) W y + sqrt(bias_var) c``, then ``sigma(u) / sqrt(m)``.
+
+    ``W`` and the bias ``c (m)``, which all samples share, have iid N(0, 1) entries.
 
     Parameters
     ----------
@@ -95,7 +107,9 @@ class Layer:
     weight_var : float
         Variance of the weights that feed the layer (> 0).
     learning_rate : float
-        Multiplier of the learning rate of ``W`` (>= 0); it enters the NTK alone.
+        Multiplier of the learning rate of all that feeds the layer, ``W`` and ``c`` (>= 0); it enters the NTK alone.
+    bias_var : float
+        Variance of the bias (>= 0). With 0 there is none, neither in the network nor among its weights.
 
     Raises
     ------
@@ -107,21 +121,33 @@ class Layer:
     >>> import notsodeep as nsd
     >>> nsd.Layer("hardtanh", weight_var=2.0).activation.kinks
     (-1.0, 1.0)
+    >>> nsd.Layer("tanh"), nsd.Layer("tanh", bias_var=0.1)  # doctest: +NORMALIZE_WHITESPACE
+    (Layer(activation=tanh(), weight_var=1.0, learning_rate=1.0),
+     Layer(activation=tanh(), weight_var=1.0, learning_rate=1.0, bias_var=0.1))
     """
 
     activation: Activation
     weight_var: float
     learning_rate: float
+    bias_var: float = 0.0
 
     def __init__(
-        self, activation: str | Activation = "relu", weight_var: float = 1.0, learning_rate: float = 1.0
+        self,
+        activation: str | Activation = "relu",
+        weight_var: float = 1.0,
+        learning_rate: float = 1.0,
+        bias_var: float = 0.0,
     ) -> None:
         _put(
             self,
             activation=look_up(activation),
             weight_var=number("weight_var", weight_var, low=0.0, high=_LARGEST, strict=True),
             learning_rate=number("learning_rate", learning_rate, low=0.0),
+            bias_var=number("bias_var", bias_var, low=0.0, high=_LARGEST),
         )
+
+    def __repr__(self) -> str:
+        return _shown(self)
 
 
 @dataclass(frozen=True)
@@ -170,12 +196,20 @@ Spec = DEQ | MLP
 def trainable_weights(spec: Spec, trainable: str | Iterable[str]) -> frozenset[str]:
     """Return the set of weights that ``trainable`` names, ``"all"`` meaning every one.
 
-    A DEQ has ``recurrent``, ``input`` and ``readout``; an MLP has ``layer1``, ``layer2``, ... and ``readout``.
+    A DEQ has ``recurrent``, ``input``, ``bias`` and ``readout``; an MLP has ``layer1``, ``bias1``, ``layer2``, ...
+    and ``readout``. A bias of variance 0 is none.
 
     Raises
     ------
     ValueError
         When the set is empty or names something that the spec does not have.
+
+    Examples
+    --------
+    >>> import notsodeep as nsd
+    >>> from notsodeep.spec import trainable_weights
+    >>> sorted(trainable_weights(nsd.DEQ("tanh", sigma_c2=0.1), "all"))
+    ['bias', 'input', 'readout', 'recurrent']
     """
     legal = weight_names(spec)
     if isinstance(trainable, str):
@@ -183,19 +217,32 @@ def trainable_weights(spec: Spec, trainable: str | Iterable[str]) -> frozenset[s
     if not isinstance(trainable, Iterable):
         raise ValueError(f"trainable must be 'all' or names among {legal}, got {trainable!r}")
     chosen = frozenset(trainable)
-    unknown = sorted(map(repr, chosen - set(legal)))
+    unknown = sorted(chosen - set(legal), key=repr)
     if unknown or not chosen:
-        raise ValueError(f"trainable must be 'all' or one or more of {legal}, got {unknown[0] if unknown else 'none'}")
+        got = f"{unknown[0]!r}{_absent_bias(spec, unknown[0])}" if unknown else "none"
+        raise ValueError(f"trainable must be 'all' or one or more of {legal}, got {got}")
     return chosen
+
+
+def _absent_bias(spec: Spec, name: Any) -> str:
+    """Say why ``spec`` has no bias of this name; nothing where the name means no bias of it."""
+    if isinstance(spec, DEQ):
+        return ": this DEQ has no bias, its sigma_c2 is 0" if name == "bias" else ""
+    layer = next((i for i in range(1, spec.depth + 1) if name == f"bias{i}"), None)
+    return f": layer {layer} has no bias, its bias_var is 0" if layer else ""
 
 
 def weight_names(spec: Spec) -> tuple[str, ...]:
     """Return the names of the weights of ``spec`` in the order in which the input meets them."""
     if isinstance(spec, DEQ):
-        return DEQ_WEIGHTS
+        return ("recurrent", "input", *(("bias",) if spec.sigma_c2 > 0 else ()), "readout")
     if isinstance(spec, MLP):
-        return (*(f"layer{i}" for i in range(1, spec.depth + 1)), "readout")
+        return (*(name for i, layer in enumerate(spec.layers, 1) for name in _names_of(layer, i)), "readout")
     raise ValueError(f"spec must be a DEQ or an MLP, got {spec!r}")
+
+
+def _names_of(layer: Layer, number: int) -> tuple[str, ...]:
+    return (f"layer{number}", f"bias{number}") if layer.bias_var > 0 else (f"layer{number}",)
 
 
 def to_dict(spec: Spec) -> dict[str, Any]:
@@ -207,7 +254,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
         When an activation was made from a callable: code is not data.
     """
     if isinstance(spec, DEQ):
-        plain = {k: getattr(spec, k) for k in ("sigma_a2", "sigma_b2", "tau0", "center")}
+        plain = {k: getattr(spec, k) for k in ("sigma_a2", "sigma_b2", "tau0", "center", "sigma_c2")}
         return {"kind": "DEQ", "activation": _activation_to_dict(spec.activation)} | plain
     weight_names(spec)
     layers = [
@@ -215,6 +262,7 @@ def to_dict(spec: Spec) -> dict[str, Any]:
             "activation": _activation_to_dict(layer.activation),
             "weight_var": layer.weight_var,
             "learning_rate": layer.learning_rate,
+            "bias_var": layer.bias_var,
         }
         for layer in spec.layers
     ]
@@ -222,7 +270,10 @@ def to_dict(spec: Spec) -> dict[str, Any]:
 
 
 def from_dict(data: dict[str, Any]) -> Spec:
-    """Return the spec that :func:`to_dict` wrote; raise ``ValueError`` for anything else."""
+    """Return the spec that :func:`to_dict` wrote; raise ``ValueError`` for anything else.
+
+    Without ``sigma_c2`` or ``bias_var``, as written before there were biases, there is none.
+    """
     try:
         given = dict(data)
         kind = given.pop("kind")
@@ -247,6 +298,13 @@ def _activation_from_dict(data: dict[str, Any]) -> Activation:
     built = look_up(data["name"], **data["params"])
     by = data["offset"] - built.offset
     return built.shifted(by) if by else built
+
+
+def _shown(record: Any) -> str:
+    """Return the ``repr`` of a record, without a bias that it does not have."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    shown = ", ".join(f"{name}={value!r}" for name, value in values.items() if value or name not in _BIASES)
+    return f"{type(record).__name__}({shown})"
 
 
 def _put(record: Any, **values: Any) -> None:

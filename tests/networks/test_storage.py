@@ -75,7 +75,8 @@ def test_round_trip_is_exact(make, path):
 def test_metadata_say_what_is_inside(saved):
     found = header(saved)
     spec = {"kind": "DEQ", "activation": {"name": "silu", "params": {}, "offset": 0.0}}
-    assert found.pop("spec") == spec | {"sigma_a2": 0.3, "sigma_b2": 0.8, "tau0": 1.1, "center": False}
+    numbers = {"sigma_a2": 0.3, "sigma_b2": 0.8, "tau0": 1.1, "sigma_c2": 0.0}
+    assert found.pop("spec") == spec | numbers | {"center": False}
     assert found == {
         "version": 1,
         "kind": "DEQNetwork",
