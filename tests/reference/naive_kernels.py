@@ -119,25 +119,26 @@ def bisect(excess, low):
 
 @dataclass(frozen=True)
 class Deq:
-    """phi(sigma_a A z + sigma_b B x)/sqrt(m), by plain iteration."""
+    """phi(sigma_a A z + sigma_b B x + sigma_c c)/sqrt(m), by plain iteration."""
 
     function: Function
     sigma_a2: float
     sigma_b2: float
     tau0: float = 1.0
     center: bool = True
+    sigma_c2: float = 0.0
 
     def activation(self):
         """Return the function, centred at the fixed point for samples of norm tau0."""
-        f = self.function
+        f, injected = self.function, self._injected(self.tau0**2)
         if not self.center:
             return f
 
         def excess(q):
             mean, power = expectation((f.phi, lambda x: f.phi(x) ** 2), f.kinks, f.width, math.sqrt(q))
-            return self.sigma_a2 * (power - mean**2) + self.sigma_b2 * self.tau0**2 - q
+            return self.sigma_a2 * (power - mean**2) + injected - q
 
-        tau = math.sqrt(bisect(excess, self.sigma_b2 * self.tau0**2 * (1 - 1e-9)))
+        tau = math.sqrt(bisect(excess, injected * (1 - 1e-9)))
         return f.shifted(-expectation((f.phi,), f.kinks, f.width, tau)[0])
 
     def kernels(self, x, y, trained=()):
@@ -150,17 +151,22 @@ class Deq:
         else:
             value, slope = self._iterate(phi, gram, q, r, bound)
         inner = a2 * ("recurrent" in trained) * value + b2 * ("input" in trained) * gram
+        inner += self.sigma_c2 * ("bias" in trained)
         return value, ("readout" in trained) * value + inner * slope / (1 - a2 * slope)
 
+    def _injected(self, gram):
+        """Return what the input and the bias, common to all samples, bring to a covariance of pre-activations."""
+        return self.sigma_b2 * gram + self.sigma_c2
+
     def _variance(self, phi, norm2):
-        inputs = self.sigma_b2 * norm2
-        return bisect(lambda q: self.sigma_a2 * square(phi, math.sqrt(q))[0] + inputs - q, inputs * (1 - 1e-9))
+        injected = self._injected(norm2)
+        return bisect(lambda q: self.sigma_a2 * square(phi, math.sqrt(q))[0] + injected - q, injected * (1 - 1e-9))
 
     def _iterate(self, phi, gram, q, r, bound):
-        covariance = self.sigma_b2 * gram
+        covariance = self._injected(gram)
         for _ in range(400):
             value, slope = dual(phi, math.sqrt(q), math.sqrt(r), snapped(covariance / bound))
-            moved = self.sigma_a2 * value + self.sigma_b2 * gram
+            moved = self.sigma_a2 * value + self._injected(gram)
             if abs(moved - covariance) <= 1e-15 * bound:
                 return value, slope
             covariance = moved
@@ -169,21 +175,23 @@ class Deq:
 
 @dataclass(frozen=True)
 class Mlp:
-    """Explicit layers: tuples (Function, weight_var, learning_rate)."""
+    """Explicit layers: tuples (Function, weight_var, learning_rate), or with bias_var as a fourth entry."""
 
     layers: tuple
 
     def kernels(self, x, y, trained=()):
-        """Return the CK and the NTK of two samples; trained names layer1, layer2, ... and readout."""
+        """Return the CK and the NTK of two samples; trained names layer1, bias1, layer2, ... and readout."""
         entries = {"xx": float(x @ x), "xy": float(x @ y), "yy": float(y @ y)}
         same = np.array_equal(x, y)
         tangent = 0.0
-        for number, (function, weight_var, rate) in enumerate(self.layers, 1):
-            s, t = math.sqrt(weight_var * entries["xx"]), math.sqrt(weight_var * entries["yy"])
-            rho = snapped(weight_var * entries["xy"] / (s * t))
+        for number, (function, weight_var, rate, *rest) in enumerate(self.layers, 1):
+            bias_var = rest[0] if rest else 0.0
+            before = {pair: weight_var * entry + bias_var for pair, entry in entries.items()}
+            s, t = math.sqrt(before["xx"]), math.sqrt(before["yy"])
+            rho = snapped(before["xy"] / (s * t))
             value, slope = square(function, s) if same else dual(function, s, t, rho)
-            own = rate * (f"layer{number}" in trained) * entries["xy"]
-            tangent = weight_var * (own + tangent) * slope
+            own = weight_var * (f"layer{number}" in trained) * entries["xy"] + bias_var * (f"bias{number}" in trained)
+            tangent = (rate * own + weight_var * tangent) * slope
             entries = {"xx": square(function, s)[0], "xy": value, "yy": square(function, t)[0]}
         return entries["xy"], tangent + ("readout" in trained) * entries["xy"]
 
@@ -203,19 +211,18 @@ def arc_sine(covariance, q):
     return 2 / np.pi * np.arcsin(np.clip(ratio, -1.0, 1.0)), 4 / np.pi / root
 
 
-def untied(law, X, sigma_a2, sigma_b2, depth):
+def untied(law, X, sigma_a2, sigma_b2, depth, sigma_c2=0.0):
     """Return CK and full NTK of an untied network of given depth that reads its input again at every layer.
 
-    h_0 = sigma_b B_0 x, h_l = sigma_a A_l z_l + sigma_b B_l x with z_l = phi(h_{l-1})/sqrt(m), f = w . z_depth.
-    Every layer has its own weights, all trained; the limit in depth is that of the tied network. Recursion of the NTK
-    of h: T_l = sigma_a2 G_l + sigma_b2 X X' + sigma_a2 T_{l-1} * D_l.
+    h_0 = sigma_b B_0 x + sigma_c c_0, h_l = sigma_a A_l z_l + sigma_b B_l x + sigma_c c_l, z_l = phi(h_{l-1})/sqrt(m),
+    f = w . z_depth. Every layer has its own weights and bias, all trained; the limit in depth is that of the tied
+    network. Recursion of the NTK of h: T_l = sigma_a2 G_l + sigma_b2 X X' + sigma_c2 + sigma_a2 T_{l-1} * D_l.
     """
-    gram = X @ X.T
-    covariance = sigma_b2 * gram
-    tangent = sigma_b2 * gram
+    injected = sigma_b2 * X @ X.T + sigma_c2
+    covariance = tangent = injected
     for _ in range(depth):
         value, slope = law(covariance, covariance.diagonal().copy())
-        covariance = sigma_a2 * value + sigma_b2 * gram
+        covariance = sigma_a2 * value + injected
         tangent = covariance + sigma_a2 * tangent * slope
     value, slope = law(covariance, covariance.diagonal().copy())
     return value, value + tangent * slope
