@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from notsodeep.activations.activation import Activation
 from notsodeep.activations.gaussian import EXTENT, nodes
-from notsodeep.activations.tabulate import tabulate
+from notsodeep.activations.tabulate import Table
 from notsodeep.checks import FloatArray
 
 _BATCH = 1_000_000  # nodes held at a time
@@ -23,10 +24,30 @@ def series(coefficients: Sequence[float], x: Any) -> Any:
     return here
 
 
+class HermiteTable:
+    """Hermite coefficients of one activation at all scales of ``[low, high]``; tables are made when first needed."""
+
+    def __init__(self, activation: Activation, low: float, high: float) -> None:
+        self.activation = activation
+        self._low, self._high = low, high
+        self._tables: dict[int, Table] = {}
+
+    def __call__(self, scales: FloatArray, count: int) -> FloatArray:
+        """Return ``a_k(s) = E[phi(s xi) h_k(xi)]`` for ``k < count``, shape ``(len(scales), count)``."""
+        if count not in self._tables:
+            # Dividing by the scale keeps the small scales accurate in a table whose error is absolute.
+            f = partial(_per_scale, self.activation, count)
+            self._tables[count] = Table(f, self._low, self._high)
+        return scales[:, None] * self._tables[count](scales)
+
+
 def coefficients(activation: Activation, scales: FloatArray, count: int) -> FloatArray:
     """Return ``a_k(s) = E[phi(s xi) h_k(xi)]`` for ``k < count``, shape ``(len(scales), count)``."""
-    # Dividing by the scale keeps the small scales accurate in a table whose error is absolute.
-    return scales[:, None] * tabulate(lambda s: _integrate(activation, s, count) / s[:, None], scales)
+    return HermiteTable(activation, float(scales.min()), float(scales.max()))(scales, count)
+
+
+def _per_scale(activation: Activation, count: int, scales: FloatArray) -> FloatArray:
+    return _integrate(activation, scales, count) / scales[:, None]
 
 
 def _integrate(activation: Activation, scales: FloatArray, count: int) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from notsodeep.activations.activation import Activation
 from notsodeep.activations.gaussian import density, expect
-from notsodeep.activations.tabulate import tabulate
+from notsodeep.activations.tabulate import Table
 from notsodeep.checks import FloatArray
 
 _LARGE = 3.0  # scale beyond which activations saturate
@@ -69,20 +69,34 @@ def moments(activation: Activation, scale: Any) -> Moments:
     return Moments(*(v[()] for v in values))
 
 
-def moments_of_many(activation: Activation, scales: FloatArray) -> Moments:
-    """Return the moments at many scales ``(n,)`` from a table, relative error about 1e-14 of their natural sizes."""
-    broken = any(jumps(activation, kink) for kink in activation.kinks)  # then slope_square is infinite: no table of it
+class MomentsTable:
+    """Moments of one activation at all scales of ``[low, high]``, from a table that is made when first needed.
 
-    def table(s: FloatArray) -> FloatArray:
-        m = moments(activation, s)
-        # Divided by their natural powers of the scale, so that small scales are as accurate as large ones.
-        slope_square = np.zeros_like(s) if broken else m.slope_square
+    The relative error is about 1e-14 of the natural size of each moment.
+    """
+
+    def __init__(self, activation: Activation, low: float, high: float) -> None:
+        self._activation = activation
+        self._broken = any(jumps(activation, kink) for kink in activation.kinks)  # slope_square is infinite then
+        self._table = Table(self._columns, low, high)
+
+    def __call__(self, scales: FloatArray) -> Moments:
+        """Return the moments at ``scales``, 1-D and within the range."""
+        mean, square, slope, slope_square, curvature, square_curvature = self._table(scales).T
+        slope_square = np.full_like(scales, np.inf) if self._broken else slope_square
+        return Moments(mean * scales, square * scales**2, slope, slope_square, curvature / scales, square_curvature)
+
+    def _columns(self, s: FloatArray) -> FloatArray:
+        """Moments divided by their natural powers of the scale, so that small scales are as accurate as large ones."""
+        m = moments(self._activation, s)
+        slope_square = np.zeros_like(s) if self._broken else m.slope_square
         columns = (m.mean / s, m.square / s**2, m.slope, slope_square, m.curvature * s, m.square_curvature)
         return np.stack(columns, axis=1)
 
-    mean, square, slope, slope_square, curvature, square_curvature = tabulate(table, scales).T
-    slope_square = np.full_like(scales, np.inf) if broken else slope_square
-    return Moments(mean * scales, square * scales**2, slope, slope_square, curvature / scales, square_curvature)
+
+def moments_of_many(activation: Activation, scales: FloatArray) -> Moments:
+    """Return the moments at many scales ``(n,)`` from a :class:`MomentsTable` over their range."""
+    return MomentsTable(activation, float(scales.min()), float(scales.max()))(scales)
 
 
 def _pointwise(activation: Activation, s: FloatArray) -> list[FloatArray]:

@@ -8,7 +8,6 @@ from notsodeep.activations.activation import Activation
 from notsodeep.activations.duals import polar, polygon, series
 from notsodeep.activations.duals.closed import closed_form
 from notsodeep.activations.forms import PiecewiseLinear
-from notsodeep.activations.moments import moments_of_many
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 _NEARLY_ALL = 0.98  # share of a block that a series must cover before the whole block gets it
@@ -30,15 +29,18 @@ class Dual:
         ``phi``.
     rows, columns : tensor
         Standard deviations (> 0) of ``u`` for each row and of ``v`` for each column; float64.
+    mehler : Mehler, optional
+        Expansions of ``phi`` over a range that holds these scales, where several duals share them.
     """
 
-    def __init__(self, activation: Activation, rows: torch.Tensor, columns: torch.Tensor) -> None:
+    def __init__(
+        self, activation: Activation, rows: torch.Tensor, columns: torch.Tensor, mehler: series.Mehler | None = None
+    ) -> None:
         self._rows, self._columns = rows, columns
         self._exact = closed_form(activation.form)
-        self._expansions = _Expansions(activation, rows, columns)
+        self._expansions = _Expansions(mehler or series.Mehler.over(activation, rows, columns), rows, columns)
         self._offset = activation.offset if self._exact else 0.0  # closed forms are those of phi without it
-        bare = activation.shifted(-self._offset) if self._offset else activation
-        self._means = [_mean(bare, scales) for scales in (rows, columns)] if self._offset else None
+        self._means = [self._expansions.mean(scales) for scales in (rows, columns)] if self._offset else None
 
     def __call__(self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
         """Return ``(G, slope)`` for pairs of rows ``i`` and columns ``j``, all three of one 1-D shape."""
@@ -62,27 +64,27 @@ class Dual:
     def _closed(self, i: torch.Tensor, j: torch.Tensor, rho: torch.Tensor) -> Pair:
         value, slope = self._exact(self._rows[i], self._columns[j], rho)  # type: ignore[misc]  # callers have checked
         if self._means is not None:
-            value = value + self._offset * (self._means[0][i] + self._means[1][j] + self._offset)
+            value = value + self._offset * (self._means[0][i] + self._means[1][j] - self._offset)
         return value, slope
-
-
-def _mean(activation: Activation, scales: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(moments_of_many(activation, scales.cpu().numpy()).mean).to(scales)
 
 
 class _Expansions:
     """Series of growing length for the rows and the columns, made when first needed."""
 
-    def __init__(self, activation: Activation, rows: torch.Tensor, columns: torch.Tensor) -> None:
-        self.activation, self.rows, self.columns = activation, rows, columns
+    def __init__(self, mehler: series.Mehler, rows: torch.Tensor, columns: torch.Tensor) -> None:
+        self.activation, self.rows, self.columns = mehler.activation, rows, columns
+        self._mehler = mehler
         self._known: dict[int, tuple[series.Expansion, series.Expansion]] = {}
 
     def at(self, terms: int) -> tuple[series.Expansion, series.Expansion]:
         if terms not in self._known:
-            left = series.expand(self.activation, self.rows, terms)
+            left = self._mehler.expand(self.rows, terms)
             same = self.columns is self.rows
-            self._known[terms] = left, left if same else series.expand(self.activation, self.columns, terms)
+            self._known[terms] = left, left if same else self._mehler.expand(self.columns, terms)
         return self._known[terms]
+
+    def mean(self, scales: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self._mehler.moments(scales.cpu().numpy()).mean).to(scales)
 
     def pays(self, terms: int, pairs: int) -> bool:
         """Tell whether a series of ``terms`` is made already, or cheaper than ``pairs`` without one."""

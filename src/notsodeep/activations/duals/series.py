@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from notsodeep.activations.activation import Activation
-from notsodeep.activations.hermite import coefficients
-from notsodeep.activations.moments import moments
+from notsodeep.activations.hermite import HermiteTable
+from notsodeep.activations.moments import MomentsTable
 from notsodeep.checks import FloatArray
 
 TERMS = (16, 48, 128, 384, 1024, 4096)
-_UNKNOWN = 4e-16  # a share below this is rounding: it may be anything up to this
+UNKNOWN = 4e-14  # a share below this is rounding of a table: it may be anything up to this
 TOLERANCE = 1e-14  # of the remainder, relative to sqrt(E[phi(u)^2] E[phi(v)^2])
 
 
@@ -32,16 +32,30 @@ class Expansion:
         return int(self.coefficients.shape[0])
 
 
-def expand(activation: Activation, scales: torch.Tensor, terms: int) -> Expansion:
-    """Return the first ``terms`` coefficients at each scale, with what they leave out."""
-    s = scales.cpu().numpy()
-    a = coefficients(activation, s, terms)
-    m = moments(activation, s)
-    k = np.arange(1, terms)
-    tail = _relative_tail(m.square - m.mean**2, np.square(a[:, 1:]))
-    slope_tail = _relative_tail(m.slope_square, k * np.square(a[:, 1:]) / s[:, None] ** 2)
-    log_tail = 0.5 * np.log(np.maximum(np.maximum(tail, slope_tail), _UNKNOWN))
-    return Expansion(torch.from_numpy(np.ascontiguousarray(a.T)).to(scales), torch.from_numpy(log_tail).to(scales))
+class Mehler:
+    """Expansions of one activation for all scales (standard deviations) of ``[low, high]``."""
+
+    def __init__(self, activation: Activation, low: float, high: float) -> None:
+        self.activation = activation
+        self.hermite = HermiteTable(activation, low, high)
+        self.moments = MomentsTable(activation, low, high)
+
+    @classmethod
+    def over(cls, activation: Activation, *scales: torch.Tensor) -> Mehler:
+        """Return the expansions for the range of ``scales``."""
+        low, high = min(float(s.min()) for s in scales), max(float(s.max()) for s in scales)
+        return cls(activation, low, high)
+
+    def expand(self, scales: torch.Tensor, terms: int) -> Expansion:
+        """Return the first ``terms`` coefficients at each scale, with what they leave out."""
+        s = scales.cpu().numpy()
+        a = self.hermite(s, terms)
+        m = self.moments(s)
+        k = np.arange(1, terms)
+        tail = _relative_tail(m.square - m.mean**2, np.square(a[:, 1:]))
+        slope_tail = _relative_tail(m.slope_square, k * np.square(a[:, 1:]) / s[:, None] ** 2)
+        log_tail = 0.5 * np.log(np.maximum(np.maximum(tail, slope_tail), UNKNOWN))
+        return Expansion(torch.from_numpy(np.ascontiguousarray(a.T)).to(scales), torch.from_numpy(log_tail).to(scales))
 
 
 def _relative_tail(whole: FloatArray, parts: FloatArray) -> FloatArray:
