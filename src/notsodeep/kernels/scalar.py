@@ -18,7 +18,7 @@ from notsodeep.errors import ConvergenceError, ScaleWarning, StabilityWarning, w
 from notsodeep.spec import DEQ
 
 _STEPS = np.geomspace(1.0, 8.0, 13)  # variances are searched in such steps ...
-_LARGEST = 1e6  # ... from the input's share up to so many times it
+_LARGEST = 1e6  # ... from what input and bias bring up to so many times it
 _NEWTON_STEPS = 60
 _ROUNDING = 1e-12  # a contraction this close to 1 cannot be told from 1
 _OFF_SCALE = 0.05  # relative distance of the mean squared norm from tau0^2 that is warned about
@@ -30,7 +30,7 @@ class RestPoint:
     """The kernel fixed point of a DEQ at the norm ``tau0`` it is meant for (THEORY: "the scale")."""
 
     tau_star: float
-    """``tau_star**2 = sigma_a2 E[phi(tau_star xi)**2] + sigma_b2 tau0**2``"""
+    """``tau_star**2 = sigma_a2 E[phi(tau_star xi)**2] + sigma_b2 tau0**2 + sigma_c2``"""
     shift: float
     """``b``: what is subtracted from the activation; 0 when the spec is not centred"""
     activation: Activation
@@ -91,7 +91,7 @@ def _rest_point(deq: DEQ) -> RestPoint:
 
 def _fixed_points(deq: DEQ) -> Iterator[float]:
     """Yield the variances at which the variance map comes down through the identity, smallest first."""
-    base = deq.sigma_b2 * deq.tau0**2
+    base = deq.sigma_b2 * deq.tau0**2 + deq.sigma_c2
     if deq.sigma_a2 == 0.0:
         yield base
         return
@@ -129,7 +129,7 @@ def _at(deq: DEQ, tau: float) -> RestPoint:
 
 
 def sample_variances(deq: DEQ, squared_norms: FloatArray) -> FloatArray:
-    """Return ``q_i = sigma_a2 E[phi(sqrt(q_i) xi)**2] + sigma_b2 |x_i|**2`` for each squared norm.
+    """Return ``q_i = sigma_a2 E[phi(sqrt(q_i) xi)**2] + sigma_b2 |x_i|**2 + sigma_c2`` for each squared norm.
 
     Newton's method from the first-order guess around ``tau_star``, on all samples at once.
 
@@ -142,18 +142,23 @@ def sample_variances(deq: DEQ, squared_norms: FloatArray) -> FloatArray:
     """
     rest = rest_point(deq)
     if deq.sigma_a2 == 0.0:
-        return deq.sigma_b2 * squared_norms
+        return _injected(deq, squared_norms)
     share = deq.sigma_a2 * float(rest.moments.square)
 
     def relative(norms: FloatArray) -> FloatArray:
         """``q`` in units of its first-order guess: close to 1, so that an absolute error is a relative one."""
-        return (_newton(deq, rest, norms**2) / (deq.sigma_b2 * norms**2 + share))[:, None]
+        return (_newton(deq, rest, norms**2) / (_injected(deq, norms**2) + share))[:, None]
 
-    return (deq.sigma_b2 * squared_norms + share) * tabulate(relative, np.sqrt(squared_norms))[:, 0]
+    return (_injected(deq, squared_norms) + share) * tabulate(relative, np.sqrt(squared_norms))[:, 0]
+
+
+def _injected(deq: DEQ, squared_norms: FloatArray) -> FloatArray:
+    """Variance that the input and the bias bring."""
+    return deq.sigma_b2 * squared_norms + deq.sigma_c2
 
 
 def _newton(deq: DEQ, rest: RestPoint, squared_norms: FloatArray) -> FloatArray:
-    inputs = deq.sigma_b2 * squared_norms
+    inputs = _injected(deq, squared_norms)
     q = inputs + deq.sigma_a2 * float(rest.moments.square)
     for _ in range(_NEWTON_STEPS):
         m = moments(rest.activation, np.sqrt(q))
@@ -163,7 +168,7 @@ def _newton(deq: DEQ, rest: RestPoint, squared_norms: FloatArray) -> FloatArray:
         q = np.maximum(q + step, inputs)
         _check_bounded(squared_norms, q > _LARGEST * (inputs + deq.sigma_a2 * float(rest.moments.square)))
         if (np.abs(defect) <= 8 * _TOLERANCE * q).all():
-            _check_stable(deq, squared_norms, deq.sigma_a2 * m.slope_square)
+            check_stable(deq, squared_norms, deq.sigma_a2 * m.slope_square)
             return q
     worst = int(np.argmax(np.abs(step) / q))
     raise ConvergenceError(
@@ -181,7 +186,8 @@ def _check_bounded(squared_norms: FloatArray, runaway: FloatArray) -> None:
         )
 
 
-def _check_stable(deq: DEQ, squared_norms: FloatArray, contraction: FloatArray) -> None:
+def check_stable(deq: DEQ, squared_norms: FloatArray, contraction: FloatArray) -> None:
+    """Raise ``ValueError`` where ``contraction = sigma_a2 E[phi'^2]`` of a sample is not below 1."""
     unstable = np.flatnonzero(contraction >= 1.0 - _ROUNDING)
     if unstable.size:
         i = int(unstable[0])
