@@ -145,7 +145,7 @@ def test_sample_variances_are_those_of_bisection(name, count, sigma_c2):
 @pytest.mark.parametrize("sigma_c2", [0.0, 0.5, 1e4])
 @pytest.mark.parametrize("count", [7, 300])
 def test_sample_variances_of_relu_are_roots_of_a_quadratic(count, sigma_c2):
-    """``q = sigma_a2 (q / 2 - 2 b sqrt(q / 2 pi) + b^2) + sigma_b2 |x|^2 + sigma_c2``, quadratic in sqrt(q); shift b."""
+    """``q = sigma_a2 (q/2 - 2 b sqrt(q/2pi) + b^2) + sigma_b2 |x|^2 + sigma_c2``, b the shift: quadratic in sqrt(q)."""
     deq = nsd.DEQ("relu", sigma_a2=0.7, sigma_b2=0.4, tau0=1.2, sigma_c2=sigma_c2)
     b, norms = rest_point(deq).shift, np.geomspace(1e-2, 30.0, count)
     half, rest = 0.7 * b / math.sqrt(2 * math.pi), 0.7 * b**2 + 0.4 * norms + sigma_c2
