@@ -212,6 +212,33 @@ class TestErrors:
         with pytest.raises(ValueError, match="spec must be"):
             nsd.coefficients(spec)
 
+    @pytest.mark.parametrize("kernel", ["ck", "ntk"])
+    def test_a_bias_of_a_deq_is_refused_before_any_work(self, kernel):
+        """Neither the missing fixed point nor the activation that is not centred is looked at."""
+        for given in ({}, {"sigma_a2": 5.0}, {"center": False}):
+            with pytest.raises(ValueError, match=r"without bias, got sigma_c2 = 0\.1: .* stay correlated.*sigma_c2=0"):
+                nsd.coefficients(nsd.DEQ("relu", sigma_c2=0.1, **given), kernel)
+
+    def test_the_layer_with_a_bias_is_named(self):
+        mlp = nsd.MLP([nsd.Layer("tanh"), nsd.Layer("relu", bias_var=0.3), nsd.Layer("relu", bias_var=0.4)])
+        for tau0 in (1.0, None):
+            with pytest.raises(ValueError, match=r"got bias_var of layer 2 = 0\.3: .* stay correlated.*set bias_var=0"):
+                nsd.coefficients(mlp, tau0=tau0)
+
+    def test_a_bias_that_is_not_there_cannot_be_trained(self):
+        with pytest.raises(ValueError, match="'bias': this DEQ has no bias, its sigma_c2 is 0"):
+            nsd.coefficients(nsd.DEQ("relu"), "ntk", trainable=("readout", "bias"))
+
+    def test_equivalents_pass_the_message_on(self):
+        mixture = nsd.GaussianMixture.paper(20)
+        X, y = mixture.sample(30, seed=0)
+        stats = nsd.Statistics.from_mixture(mixture, X, y)
+        deq = nsd.DEQ("relu", tau0=math.sqrt((X**2).sum(axis=1).mean()), sigma_c2=0.1)
+        with pytest.raises(ValueError, match=r"without bias, got sigma_c2 = 0\.1"):
+            nsd.equivalent(deq, X, stats)
+        with pytest.raises(ValueError, match=r"without bias, got bias_var of layer 1 = 0\.1"):
+            nsd.equivalent(nsd.MLP(nsd.Layer("tanh", bias_var=0.1)), X, stats)
+
     def test_uncentred_deq(self):
         with pytest.raises(ValueError, match=r"need centred activations.*set center=True"):
             nsd.coefficients(nsd.DEQ("relu", center=False))

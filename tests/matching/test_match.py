@@ -169,6 +169,9 @@ def test_an_infeasible_answer_does_not_raise():
         ({"on_failure": "ignore"}, "on_failure must be one of 'raise', 'return', got 'ignore'"),
         ({"deq": nsd.DEQ("relu", center=False)}, "centred activations"),
         ({"deq": nsd.DEQ("relu", sigma_a2=3.0)}, "no stable kernel fixed point"),
+        ({"deq": nsd.DEQ("relu", sigma_c2=0.1)}, "need a model without bias, got sigma_c2 = 0.1"),
+        ({"deq": nsd.DEQ("relu", sigma_c2=0.1), "kernel": "ntk", "trainable": "bias"}, "without bias, got sigma_c2"),
+        ({"kernel": "ntk", "trainable": "bias"}, "got 'bias': this DEQ has no bias, its sigma_c2 is 0"),
         ({"deq": nsd.DEQ("relu", sigma_a2=0.0), "kernel": "ntk", "trainable": "recurrent"}, "nothing to match"),
     ],
 )

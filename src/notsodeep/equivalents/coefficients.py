@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 from notsodeep.activations import Moments, moments
 from notsodeep.checks import choice, number
 from notsodeep.kernels.scalar import RestPoint, rest_point
-from notsodeep.spec import DEQ, MLP, Spec, trainable_weights, weight_names
+from notsodeep.spec import DEQ, MLP, Spec, trainable_weights
 
 KERNELS = ("ck", "ntk")
 _CENTRED = 1e-7  # mean of an activation, relative to its root mean square, that counts as zero
@@ -97,7 +97,7 @@ def coefficients(
     Parameters
     ----------
     spec : DEQ or MLP
-        The model; its activations must be centred.
+        The model, without bias; its activations must be centred.
     kernel : {"ck", "ntk"}
         Which kernel the numbers belong to.
     trainable : "all" or names
@@ -113,7 +113,8 @@ def coefficients(
     Raises
     ------
     ValueError
-        When an argument is illegal, no stable fixed point exists, or an activation is not centred at its scale.
+        When an argument is illegal, the model has a bias, no stable fixed point exists, or an activation is not
+        centred at its scale.
 
     Notes
     -----
@@ -129,6 +130,7 @@ def coefficients(
     """
     choice("kernel", kernel, KERNELS)
     trained = trainable_weights(spec, trainable)
+    _check_unbiased(spec)
     if isinstance(spec, DEQ):
         if tau0 is not None:
             raise ValueError(f"tau0 belongs to the DEQ spec ({spec.tau0:g}); leave the argument out, got {tau0!r}")
@@ -174,9 +176,7 @@ def _implicit(deq: DEQ, rest: RestPoint, trained: frozenset[str]) -> tuple[CKCoe
 
 
 def _explicit(mlp: MLP, tau0: float, trained: frozenset[str]) -> tuple[CKCoefficients, NTKCoefficients]:
-    rates = tuple(
-        layer.learning_rate * (name in trained) for layer, name in zip(mlp.layers, weight_names(mlp), strict=False)
-    )
+    rates = tuple(layer.learning_rate * (f"layer{i}" in trained) for i, layer in enumerate(mlp.layers, 1))
     stages = layer_moments(mlp, tau0)
     for i, (layer, (m, _, entering)) in enumerate(zip(mlp.layers, stages, strict=True), 1):
         where = f"layer {i}, {layer.activation!r}, at scale {entering:.6g}"
@@ -233,6 +233,19 @@ def propagate(
     ck = CKCoefficients(a1, a2, a3, a4, square, scale)
     ntk = NTKCoefficients(b1 + readout * a1, b2 + readout * a2, b3 + readout * a3, k2 + readout * square, scale)
     return ck, ntk
+
+
+def _check_unbiased(spec: Spec) -> None:
+    if isinstance(spec, DEQ):
+        biases = [("sigma_c2", "", spec.sigma_c2)]
+    else:
+        biases = [("bias_var", f" of layer {i}", layer.bias_var) for i, layer in enumerate(spec.layers, 1)]
+    for name, where, variance in biases:
+        if variance > 0:
+            raise ValueError(
+                f"the equivalents need a model without bias, got {name}{where} = {variance:g}: all samples share it, "
+                f"so their pre-activations stay correlated in any dimension; set {name}=0 (the exact kernels take any)"
+            )
 
 
 def _check_centred(m: Moments, where: str, remedy: str) -> None:
