@@ -43,27 +43,27 @@ def choice(name: str, value: Any, legal: Iterable[str]) -> str:
     return str(value)
 
 
-def samples(name: str, value: Any, *, at_least: int = 1) -> FloatArray:
-    """Return ``value`` as a float64 array of samples ``(n, p)``, finite and without zero rows."""
-    array = np.asarray(value)
+def table(name: str, array: Any, *, at_least: int = 1) -> None:
+    """Check that ``array``, a NumPy array or torch tensor, has the shape and the kind of samples ``(n, p)``."""
     if array.ndim != 2:
-        raise ValueError(f"{name} must have shape (n, p), got {array.shape}")
-    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must have shape (n, p), got {tuple(array.shape)}")
+    real = array.dtype.kind in "fiub" if isinstance(array, np.ndarray) else not array.is_complex()
+    if not real:
         raise ValueError(f"{name} must be real numbers, got dtype {array.dtype}")
     n, p = array.shape
     if n < at_least or p < 1:
-        raise ValueError(f"{name} must have n >= {at_least} samples and p >= 1 features, got {array.shape}")
+        raise ValueError(f"{name} must have n >= {at_least} samples and p >= 1 features, got {tuple(array.shape)}")
+
+
+def samples(name: str, value: Any, *, at_least: int = 1) -> FloatArray:
+    """Return ``value`` as a float64 array of samples ``(n, p)``, finite and without zero rows."""
+    array = np.asarray(value)
+    table(name, array, at_least=at_least)
     out = np.ascontiguousarray(array, dtype=np.float64)
-    finite = np.isfinite(out).all(axis=1)
-    if not finite.all():
-        row = int(np.flatnonzero(~finite)[0])
-        raise ValueError(f"{name} has NaN or infinite values ({int((~finite).sum())} samples, the first is row {row})")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", out, out)
     if not np.isfinite(squares).all():
-        raise ValueError(
-            f"{name} has values too large to square (up to {np.abs(out).max():.3g}); divide it by a constant"
-        )
+        _refuse_infinite(name, out)
     zero = ~(squares > 0)  # also where the squares underflow
     if zero.any():
         row = int(np.flatnonzero(zero)[0])
@@ -72,6 +72,16 @@ def samples(name: str, value: Any, *, at_least: int = 1) -> FloatArray:
             "their direction is undefined; remove them"
         )
     return out
+
+
+def _refuse_infinite(name: str, array: FloatArray) -> None:
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        raise ValueError(f"{name} has NaN or infinite values ({int((~finite).sum())} samples, the first is row {row})")
+    raise ValueError(
+        f"{name} has values too large to square (up to {np.abs(array).max():.3g}); divide it by a constant"
+    )
 
 
 def labels(name: str, value: Any, n: int) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from notsodeep.checks import FloatArray
 _FEW = 48  # up to so many scales are evaluated one by one where no table is at hand
 _SIZES = (24, 48, 96, 192)  # interpolation nodes that are tried
 _BAND = 4.0  # largest over smallest scale of a table
+_ROUNDING = 1e-12  # of the logarithm of a scale
 _DEAD = 4e-15  # relative size of the last Chebyshev coefficients at which the series has converged
 
 
@@ -29,7 +30,7 @@ class Table:
         self._bands: dict[int, FloatArray | None] = {}
 
     def __call__(self, scales: FloatArray) -> FloatArray:
-        """Return ``f(scales)``; the scales have to lie in the range of the table."""
+        """Return ``f(scales)``; scales outside of the range are legal, but no table serves them."""
         logs = np.log(scales)
         band = np.floor((logs - self._low) / np.log(_BAND)).astype(int)
         last = int(np.floor((self._high - self._low) / np.log(_BAND)))
@@ -46,7 +47,7 @@ class Table:
         if band not in self._bands and scales.size > _FEW and high > low:
             self._bands[band] = _converged(self._f, low, high, scales.size)
         table = self._bands.get(band)
-        if table is None:
+        if table is None or logs.min() < low - _ROUNDING or logs.max() > high + _ROUNDING:
             distinct, place = np.unique(scales, return_inverse=True)
             return self._f(distinct)[place]
         t = np.clip((2 * logs - low - high) / (high - low), -1.0, 1.0)
@@ -63,16 +64,14 @@ def _converged(f: Callable[[FloatArray], FloatArray], low: float, high: float, w
     for size in _SIZES:
         if size >= worth:
             return None
-        table = _coefficients(f, low, high, size)
+        angle = np.pi * (np.arange(size) + 0.5) / size
+        values = f(np.exp(0.5 * (low + high) + 0.5 * (high - low) * np.cos(angle)))
+        if not np.isfinite(values).all():
+            return None
+        table = (2.0 - (np.arange(size) == 0))[:, None] / size * (_basis(angle, size).T @ values)
         if np.abs(table[-2:]).max() <= _DEAD * np.abs(table).max():
             return table
     return None
-
-
-def _coefficients(f: Callable[[FloatArray], FloatArray], low: float, high: float, size: int) -> FloatArray:
-    angle = np.pi * (np.arange(size) + 0.5) / size
-    values = f(np.exp(0.5 * (low + high) + 0.5 * (high - low) * np.cos(angle)))
-    return (2.0 - (np.arange(size) == 0))[:, None] / size * (_basis(angle, size).T @ values)
 
 
 def _basis(angle: FloatArray, size: int) -> FloatArray:

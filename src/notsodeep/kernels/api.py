@@ -8,12 +8,10 @@ from typing import Any, Protocol
 import torch
 
 from notsodeep.activations.backend import is_tensor
-from notsodeep.checks import samples
-from notsodeep.kernels.assemble import PairKernel, assemble
-from notsodeep.kernels.explicit import ExplicitKernel
-from notsodeep.kernels.implicit import ImplicitKernel
+from notsodeep.kernels.assemble import assemble
 from notsodeep.kernels.samples import Samples
 from notsodeep.kernels.scalar import warn_if_off_scale
+from notsodeep.kernels.tiles import Tiler
 from notsodeep.spec import DEQ, Spec, trainable_weights
 
 
@@ -133,35 +131,26 @@ def diagonals(spec: Spec, X: Any, trainable: str | Iterable[str] = "all") -> tup
     array([0.292624, 0.292624])
     """
     trained = trainable_weights(spec, trainable)
-    x = _samples("X", X)
-    if isinstance(spec, DEQ):
-        warn_if_off_scale(spec, float(x.squared_norms.mean()))
-    found = _prepare(spec, x, x, trained).diagonals()
+    tiler = _tiler(spec, X, None, trained, torch.float64)
+    found = tiler.diagonals()
     return _like(X, found.ck), _like(X, found.ntk)
 
 
 def _evaluate(spec: Spec, X: Any, Y: Any, trained: frozenset[str], wanted: tuple[str, ...]) -> Any:
-    trainable_weights(spec, "all")
-    x = _samples("X", X)
-    y = x if Y is None or Y is X else _samples("Y", Y)
-    if y.rows.shape[1] != x.rows.shape[1]:
-        raise ValueError(f"X and Y must have as many features, got {x.rows.shape[1]} and {y.rows.shape[1]}")
-    if isinstance(spec, DEQ):
-        warn_if_off_scale(spec, float(x.squared_norms.mean()))
-    found = assemble(_prepare(spec, x, y, trained), x, y, wanted)
+    tiler = _tiler(spec, X, Y, trained, torch.float64)
+    found, _ = assemble(tiler, wanted)
     return tuple(_like(X, found[name]) for name in wanted)
 
 
-def _prepare(spec: Spec, x: Samples, y: Samples, trained: frozenset[str]) -> PairKernel:
-    return ImplicitKernel(spec, x, y, trained) if isinstance(spec, DEQ) else ExplicitKernel(spec, x, y, trained)
-
-
-def _samples(name: str, value: Any) -> Samples:
-    if is_tensor(value):
-        samples(name, value.detach().cpu().numpy())
-        return Samples.of(value.detach().to(torch.float64))
-    array = samples(name, value)
-    return Samples.of(torch.from_numpy(array if array.flags.writeable else array.copy()))  # torch warns of the others
+def _tiler(spec: Spec, X: Any, Y: Any, trained: frozenset[str], dtype: torch.dtype) -> Tiler:
+    trainable_weights(spec, "all")
+    x = Samples("X", X)
+    y = x if Y is None or Y is X else Samples("Y", Y)
+    if y.p != x.p:
+        raise ValueError(f"X and Y must have as many features, got {x.p} and {y.p}")
+    if isinstance(spec, DEQ):
+        warn_if_off_scale(spec, x.mean_square)
+    return Tiler(spec, x, y, trained, dtype)
 
 
 def _like(template: Any, result: torch.Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""Exact kernels of a DEQ: the elementwise fixed point ``Lambda = sigma_a2 G(Lambda) + sigma_b2 X Y'``."""
+"""Exact kernels of a DEQ: the elementwise fixed point ``Lambda = sigma_a2 G(Lambda) + sigma_b2 X Y' + sigma_c2``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from notsodeep.activations import moments
 from notsodeep.activations.duals import Dual
-from notsodeep.activations.moments import moments_of_many
-from notsodeep.errors import ConvergenceError
-from notsodeep.kernels.assemble import Values
-from notsodeep.kernels.samples import Samples, correlation
-from notsodeep.kernels.scalar import RestPoint, rest_point, sample_variances
+from notsodeep.activations.duals.series import Mehler
+from notsodeep.activations.tabulate import Table
+from notsodeep.checks import FloatArray
+from notsodeep.kernels.model import Record, Values
+from notsodeep.kernels.samples import Block, correlation, norms_between
+from notsodeep.kernels.scalar import check_stable, rest_point, sample_variances
 from notsodeep.spec import DEQ
 
 _BULK_STEPS = 6  # Newton steps of a whole block; pairs that need more are treated one by one
@@ -24,11 +26,11 @@ _FEW = 0.02  # share of unsettled pairs that a block may leave behind
 
 
 @dataclass(frozen=True)
-class _Side:
+class ImplicitSide:
     """Samples with what depends on one of them alone."""
 
-    norms: torch.Tensor
-    """``|x_i|``"""
+    squared_norms: torch.Tensor
+    """``|x_i|^2``"""
     scales: torch.Tensor
     """Standard deviations ``sqrt(q_i)`` of the pre-activations."""
     square: torch.Tensor
@@ -39,6 +41,64 @@ class _Side:
     """``E[phi]``"""
     slope: torch.Tensor
     """``E[phi']``"""
+
+    @property
+    def layers(self) -> tuple[torch.Tensor, ...]:
+        """The scales, as of a model of one layer."""
+        return (self.scales,)
+
+
+class ImplicitModel:
+    """A DEQ prepared for samples with norms from ``low`` to ``high`` (a :class:`~notsodeep.kernels.model.Model`)."""
+
+    def __init__(self, deq: DEQ, trained: frozenset[str], low: float, high: float) -> None:
+        self.deq, self.trained = deq, trained
+        self.activation = rest_point(deq).activation
+        self._table = Table(self._of_norms, low, high)
+        norms = norms_between(low, high)
+        scales = norms * self._of_norms(norms)[:, 0]
+        self.mehlers = (Mehler(self.activation, float(scales.min()), float(scales.max())),)
+
+    def _of_norms(self, norms: FloatArray) -> FloatArray:
+        """Scale and moments of samples, in units of their natural powers of norm and scale."""
+        scales = np.sqrt(sample_variances(self.deq, norms**2))
+        m = moments(self.activation, scales)
+        columns = (scales / norms, m.square / scales**2, m.slope_square, m.mean / scales, m.slope)
+        return np.stack(columns, axis=1)
+
+    def side(self, block: Block) -> ImplicitSide:
+        """Return the samples with their scales and moments."""
+        norms = np.sqrt(block.squared_norms.cpu().numpy())
+        relative, square, slope_square, mean, slope = self._table(norms).T
+        scales = relative * norms
+        check_stable(self.deq, norms**2, self.deq.sigma_a2 * slope_square if self.deq.sigma_a2 else 0.0 * norms)
+        columns = (scales, square * scales**2, slope_square, mean * scales, slope)
+        tensors = (torch.from_numpy(np.ascontiguousarray(c)).to(block.squared_norms) for c in columns)
+        return ImplicitSide(block.squared_norms, *tensors)
+
+    def pair(self, left: ImplicitSide, right: ImplicitSide, origin: tuple[int, int]) -> ImplicitPairs:
+        """Return the kernels of pairs of samples."""
+        return ImplicitPairs(self, left, right, origin)
+
+    def diagonals(self, side: ImplicitSide) -> Values:
+        """Return both kernels of each sample with itself."""
+        return self.values(side.square, side.slope_square, side.squared_norms)
+
+    @property
+    def tangent(self) -> tuple[float, float, float, float]:
+        """Weights in ``K = [0] G + ([1] G + [2] x.y + [3]) D / (1 - sigma_a2 D)``: what the trained weights bring."""
+        deq, trained = self.deq, self.trained
+        sources = (("recurrent", deq.sigma_a2), ("input", deq.sigma_b2), ("bias", deq.sigma_c2))
+        recurrent, inputs, bias = (variance * (name in trained) for name, variance in sources)
+        return float("readout" in trained), recurrent, inputs, bias
+
+    def values(self, value: torch.Tensor, slope: torch.Tensor, gram: torch.Tensor) -> Values:
+        """Return both kernels, given ``G``, ``D`` and the products of samples."""
+        if not self.trained:
+            return Values(value, torch.zeros_like(value))
+        readout, recurrent, inputs, bias = self.tangent
+        inner = recurrent * value + inputs * gram + bias
+        return Values(value, readout * value + inner * slope / (1.0 - self.deq.sigma_a2 * slope))
 
 
 class _Pairs(NamedTuple):
@@ -56,58 +116,53 @@ class _Pairs(NamedTuple):
         return _Pairs(*(part.expand(mask.shape)[mask] for part in self))
 
 
-class ImplicitKernel:
-    """The kernels of a DEQ on pairs of given samples (a :class:`~notsodeep.kernels.assemble.PairKernel`)."""
+class ImplicitPairs:
+    """The kernels of a DEQ on pairs of samples (a :class:`~notsodeep.kernels.model.PairKernel`)."""
 
-    def __init__(self, deq: DEQ, x: Samples, y: Samples, trained: frozenset[str]) -> None:
-        rest = rest_point(deq)
-        self._deq, self._trained, self._x = deq, trained, x
-        self._left = _side(deq, rest, x)
-        self._right = self._left if y is x else _side(deq, rest, y)
-        self._dual = Dual(rest.activation, self._left.scales, self._right.scales)
+    def __init__(self, model: ImplicitModel, left: ImplicitSide, right: ImplicitSide, origin: tuple[int, int]) -> None:
+        self._model, self._left, self._right, self._origin = model, left, right, origin
+        self._a2 = model.deq.sigma_a2
+        self._dual = Dual(model.activation, left.scales, right.scales, model.mehlers[0])
 
-    def bulk(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> tuple[Values, torch.Tensor]:
+    def bulk(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> tuple[Values, torch.Tensor, Record]:
         """Solve a block by a few Newton steps with short series; the mask tells where that was enough."""
         pairs = self._start(i, j, gram)
         for count in range(_BULK_STEPS):
-            value, slope, covered = self._dual.bulk(i, j, correlation(pairs.covariance, pairs.bound), rough=count == 0)
+            rho = correlation(pairs.covariance, pairs.bound)
+            value, slope, covered = self._dual.bulk(i, j, rho, rough=count == 0)
+            residual = self._residual(pairs, value)
             pairs, moving = self._step(pairs, value, slope)
             if count and (moving & covered).sum() <= _FEW * moving.numel():
                 break
-        return self._values(value, slope, gram), covered & ~moving
+        right = covered & ~moving
+        worst = float(residual[right].max()) if bool(right.any()) else 0.0
+        return self._model.values(value, slope, gram), right, Record(worst, count + 1)
 
-    def pairs(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> Values:
+    def pairs(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> tuple[Values, Record]:
         """Solve single pairs by as many Newton steps as they need."""
-        value, slope = self._newton(self._start(i, j, gram), _NEWTON_STEPS)
-        return self._values(value, slope, gram)
-
-    def diagonals(self) -> Values:
-        """Return both kernels of each sample with itself."""
-        return self._values(self._left.square, self._left.slope_square, self._x.squared_norms)
-
-    def _values(self, value: torch.Tensor, slope: torch.Tensor, gram: torch.Tensor) -> Values:
-        deq, trained = self._deq, self._trained
-        if not trained:
-            return Values(value, torch.zeros_like(value))
-        inner = deq.sigma_a2 * ("recurrent" in trained) * value + deq.sigma_b2 * ("input" in trained) * gram
-        return Values(value, ("readout" in trained) * value + inner * slope / (1.0 - deq.sigma_a2 * slope))
+        value, slope, record = self._newton(self._start(i, j, gram), _NEWTON_STEPS)
+        return self._model.values(value, slope, gram), record
 
     def _start(self, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> _Pairs:
         """First-order guess; copies of a sample, and of its opposite, start where they belong."""
-        left, right, a2 = self._left, self._right, self._deq.sigma_a2
-        source = self._deq.sigma_b2 * gram
+        left, right, deq = self._left, self._right, self._model.deq
+        source = deq.sigma_b2 * gram + deq.sigma_c2
         bound = left.scales[i] * right.scales[j]
-        covariance = source + a2 * left.mean[i] * right.mean[j]
-        covariance = (covariance / (1.0 - a2 * left.slope[i] * right.slope[j])).clamp(-bound, bound)
+        covariance = source + self._a2 * left.mean[i] * right.mean[j]
+        covariance = (covariance / (1.0 - self._a2 * left.slope[i] * right.slope[j])).clamp(-bound, bound)
         # Newton's method would stop a rounding short of +-1, which the derivative of a kinked phi would feel.
-        cosine = correlation(gram, left.norms[i] * right.norms[j])
-        copies = (cosine.abs() == 1.0) & torch.isclose(left.norms[i], right.norms[j], rtol=1e-15, atol=0.0)
+        norms = left.squared_norms[i], right.squared_norms[j]
+        cosine = correlation(gram, torch.sqrt(norms[0]) * torch.sqrt(norms[1]))
+        copies = (cosine.abs() == 1.0) & torch.isclose(*torch.broadcast_tensors(*norms), rtol=2e-15, atol=0.0)
         covariance = torch.where(copies, cosine * bound, covariance)
         return _Pairs(i, j, source, bound, covariance, torch.full_like(bound, torch.inf), copies)
 
+    def _residual(self, pairs: _Pairs, value: torch.Tensor) -> torch.Tensor:
+        return (pairs.source + self._a2 * value - pairs.covariance).abs() / pairs.bound
+
     def _step(self, pairs: _Pairs, value: torch.Tensor, slope: torch.Tensor) -> tuple[_Pairs, torch.Tensor]:
         """Take a Newton step; the mask tells which pairs were not at rest before it."""
-        step = (pairs.source + self._deq.sigma_a2 * value - pairs.covariance) / (1.0 - self._deq.sigma_a2 * slope)
+        step = (pairs.source + self._a2 * value - pairs.covariance) / (1.0 - self._a2 * slope)
         size = step.abs() / pairs.bound
         # A copy that rounding alone would move stays: E[phi' phi'] of a kinked phi feels the square root of the step.
         copies = pairs.copies & (pairs.covariance.abs() == pairs.bound)
@@ -116,29 +171,26 @@ class ImplicitKernel:
         covariance = torch.clamp(pairs.covariance + step, -pairs.bound, pairs.bound)
         return pairs._replace(covariance=covariance, last_step=size), ~(stuck | (size <= _TOLERANCE))
 
-    def _newton(self, pairs: _Pairs, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _newton(self, pairs: _Pairs, steps: int) -> tuple[torch.Tensor, torch.Tensor, Record]:
         """The map is convex in the covariance where that is positive: the iterates rise to the solution."""
         value, slope = self._dual(pairs.i, pairs.j, correlation(pairs.covariance, pairs.bound))
+        residual = self._residual(pairs, value)
         pairs, moving = self._step(pairs, value, slope)
+        rest = ~moving
+        record = Record(float(residual[rest].max()) if bool(rest.any()) else 0.0, _NEWTON_STEPS - steps + 1)
         if not moving.any():
-            return value, slope
+            return value, slope, record
         if not steps:
-            raise ConvergenceError(_unsettled(pairs, moving))
-        value[moving], slope[moving] = self._newton(pairs.only(moving), steps - 1)
-        return value, slope
+            value[moving], slope[moving] = torch.nan, torch.nan
+            return value, slope, Record(failure=self._unsettled(pairs, moving))
+        value[moving], slope[moving], later = self._newton(pairs.only(moving), steps - 1)
+        return value, slope, record.and_then(later)
 
-
-def _unsettled(pairs: _Pairs, moving: torch.Tensor) -> str:
-    worst = int(pairs.last_step.argmax())
-    return (
-        f"the kernel fixed point of {int(moving.sum())} pairs did not settle in {_NEWTON_STEPS} Newton steps (relative "
-        f"step {float(pairs.last_step[worst]):.1e} at row {int(pairs.i[worst])}, column {int(pairs.j[worst])}): "
-        "lower sigma_a2, or rescale the data closer to tau0"
-    )
-
-
-def _side(deq: DEQ, rest: RestPoint, x: Samples) -> _Side:
-    scales = np.sqrt(sample_variances(deq, x.squared_norms.cpu().numpy()))
-    m = moments_of_many(rest.activation, scales)
-    columns = (scales, m.square, m.slope_square, m.mean, m.slope)
-    return _Side(x.squared_norms.sqrt(), *(torch.from_numpy(np.ascontiguousarray(c)).to(x.rows) for c in columns))
+    def _unsettled(self, pairs: _Pairs, moving: torch.Tensor) -> str:
+        worst = int(pairs.last_step.argmax())
+        row, column = (int(k[worst]) + first for k, first in zip((pairs.i, pairs.j), self._origin, strict=True))
+        return (
+            f"the kernel fixed point of {int(moving.sum())} pairs did not settle in {_NEWTON_STEPS} Newton steps "
+            f"(relative step {float(pairs.last_step[worst]):.1e} at row {row}, column {column}): "
+            "lower sigma_a2, or rescale the data closer to tau0"
+        )
