@@ -19,7 +19,16 @@ def explicit(**options):
     return ExplicitNetwork(MLP((Layer("silu"), Layer("tanh", weight_var=2.0))), 5, 40, 3, **options)
 
 
-@pytest.fixture(params=[deq, explicit])
+def biased_deq(**options):
+    return DEQNetwork(DEQ("relu", sigma_a2=0.2, sigma_b2=0.5, sigma_c2=0.3), 5, 40, 3, **options)
+
+
+def biased_explicit(**options):
+    layers = (Layer("silu"), Layer("tanh", weight_var=2.0, bias_var=0.3), Layer("relu", bias_var=1.5))
+    return ExplicitNetwork(MLP(layers), 5, 40, 3, **options)
+
+
+@pytest.fixture(params=[deq, explicit, biased_deq, biased_explicit])
 def make(request):
     return request.param
 
@@ -66,6 +75,37 @@ def test_number_of_outputs_leaves_the_hidden_weights_alone():
     one = DEQNetwork(deq().spec, 5, 40, 1, seed=7)
     assert torch.equal(one.A, deq(seed=7).A)
     assert torch.equal(one.B, deq(seed=7).B)
+
+
+@pytest.mark.parametrize(
+    ("biased", "shapes"),
+    [
+        (biased_deq, {"A": (40, 40), "B": (40, 5), "readout.weight": (3, 40), "c": (40,)}),
+        (
+            biased_explicit,
+            {
+                "layers.0": (40, 5),
+                "layers.1": (40, 40),
+                "layers.2": (40, 40),
+                "readout.weight": (3, 40),
+                "biases.bias2": (40,),
+                "biases.bias3": (40,),
+            },
+        ),
+    ],
+)
+def test_biases_are_drawn_last(biased, shapes):
+    """So a spec without bias has the weights that it had before there were biases."""
+    generator, drawn = torch.Generator().manual_seed(7), biased(seed=7).state_dict()
+    assert drawn.keys() == shapes.keys()
+    for name, shape in shapes.items():
+        assert torch.equal(drawn[name], torch.randn(*shape, generator=generator, dtype=torch.float64)), name
+
+
+def test_without_a_bias_there_is_no_parameter_for_it():
+    assert deq().c is None
+    assert list(deq().state_dict()) == ["A", "B", "readout.weight"]
+    assert list(explicit().state_dict()) == ["layers.0", "layers.1", "readout.weight"]
 
 
 def test_float32_is_the_same_network_rounded(make):

@@ -23,8 +23,8 @@ def batch(n=6, p=5):
     return X / X.norm(dim=1, keepdim=True)
 
 
-def network(activation="relu", sigma_a2=0.2, width=60, **options):
-    return DEQNetwork(DEQ(activation, sigma_a2=sigma_a2, sigma_b2=SIGMA_B2), 5, width, **options)
+def network(activation="relu", sigma_a2=0.2, width=60, sigma_c2=0.0, **options):
+    return DEQNetwork(DEQ(activation, sigma_a2=sigma_a2, sigma_b2=SIGMA_B2, sigma_c2=sigma_c2), 5, width, **options)
 
 
 def unstable(**options):
@@ -40,23 +40,28 @@ def by_hand(net, X):
     X = X.to(Z.dtype)
     with torch.no_grad():
         U = math.sqrt(net.spec.sigma_a2) * Z @ net.A.T + math.sqrt(SIGMA_B2) * X @ net.B.T
+        if net.spec.sigma_c2:
+            U += math.sqrt(net.spec.sigma_c2) * net.c
     return phi(U) / math.sqrt(net.width), Z
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("sigma_c2", [0.0, 0.5])
 @pytest.mark.parametrize(
     ("activation", "sigma_a2"), [("relu", 0.2), ("tanh", 0.8), ("silu", 0.6), ("identity", 0.1), ("tanh", 0.0)]
 )
-def test_states_satisfy_the_equation(activation, sigma_a2, dtype):
-    right, Z = by_hand(network(activation, sigma_a2, dtype=dtype), batch())
+def test_states_satisfy_the_equation(activation, sigma_a2, sigma_c2, dtype):
+    right, Z = by_hand(network(activation, sigma_a2, sigma_c2=sigma_c2, dtype=dtype), batch())
     residual = float(((right - Z).norm(dim=1) / Z.norm(dim=1)).max())
     assert residual <= RESIDUAL[dtype], f"residual {residual:.1e}"
 
 
-def test_states_are_those_of_the_naive_implementation():
-    net, X = network("silu", 0.5), batch()
+@pytest.mark.parametrize("sigma_c2", [0.0, 0.5])
+def test_states_are_those_of_the_naive_implementation(sigma_c2):
+    net, X = network("silu", 0.5, sigma_c2=sigma_c2), batch()
     phi = rest_point(net.spec).activation
-    expected, _ = reference.equilibrium(*(w.detach().numpy() for w in (net.A, net.B)), X.numpy(), phi, 0.5, SIGMA_B2)
+    A, B, c = (None if w is None else w.detach().numpy() for w in (net.A, net.B, net.c))
+    expected, _ = reference.equilibrium(A, B, X.numpy(), phi, 0.5, SIGMA_B2, c=c, sigma_c2=sigma_c2)
     np.testing.assert_allclose(net.solve(X)[0].numpy(), expected, rtol=0, atol=REFERENCE_STATE)
 
 
@@ -140,6 +145,13 @@ def test_zero_input_of_an_odd_network_stays_at_zero():
     Z, record = network("tanh").solve(torch.zeros(2, 5))
     assert record.converged
     assert not Z.any()
+
+
+def test_a_bias_is_felt_without_input():
+    net = network("tanh", sigma_a2=0.0, sigma_c2=0.5)
+    Z, _ = net.solve(torch.zeros(2, 5))
+    want = torch.tanh(math.sqrt(0.5) * net.c.detach()) / math.sqrt(60)
+    torch.testing.assert_close(Z, want.expand(2, -1), rtol=FORWARD, atol=0)
 
 
 @pytest.mark.parametrize("fn", [np.arctan, torch.atan], ids=["numpy", "torch"])

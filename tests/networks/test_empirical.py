@@ -8,6 +8,8 @@ import torch
 
 from notsodeep.networks import DEQNetwork, ExplicitNetwork, empirical_ck
 from notsodeep.spec import DEQ, MLP, Layer
+from tests.kernels.functions import FUNCTIONS
+from tests.reference import naive_kernels as naive
 from tests.tolerances import EXACT, FORWARD, STANDARD_ERRORS
 
 
@@ -47,6 +49,32 @@ def test_the_mean_over_networks_has_the_implicit_kernel():
     kernels = np.stack([empirical_ck(DEQNetwork(spec, 4, 700, seed=seed), X) for seed in range(networks)])
     error = kernels.std(axis=0, ddof=1) / math.sqrt(networks)
     deviation = np.abs(kernels.mean(axis=0) - equilibrium_kernel(X @ X.T, sigma_a2, sigma_b2)) / error
+    assert deviation.max() < STANDARD_ERRORS, f"{deviation.max():.2f} standard errors"
+
+
+def naive_kernel(model, X):
+    """Return the conjugate kernel of a naive model, pair by pair, as a symmetric matrix."""
+    upper = np.array([[model.kernels(x, y)[0] if i <= j else 0.0 for j, y in enumerate(X)] for i, x in enumerate(X)])
+    return np.triu(upper) + np.triu(upper, 1).T
+
+
+def test_one_biased_layer_has_the_naive_kernel():
+    X, width = np.linspace(0.6, 1.4, 4)[:, None] * sphere(4), 50_000
+    net = ExplicitNetwork(MLP((Layer("silu", weight_var=1.5, bias_var=0.7),)), 4, width, seed=0)
+    units = math.sqrt(width) * net.features(X).detach().numpy()
+    error = (units[:, None] * units).std(axis=2) / math.sqrt(width)
+    exact = naive_kernel(naive.Mlp(((FUNCTIONS["silu"], 1.5, 1.0, 0.7),)), X)
+    deviation = np.abs(empirical_ck(net, X) - exact) / error
+    assert deviation.max() < STANDARD_ERRORS, f"{deviation.max():.2f} standard errors"
+
+
+def test_the_mean_over_biased_networks_has_the_naive_implicit_kernel():
+    X, networks = np.linspace(0.6, 1.4, 3)[:, None] * sphere(3), 40
+    spec = DEQ("silu", sigma_a2=0.5, sigma_b2=0.6, sigma_c2=0.4)
+    kernels = np.stack([empirical_ck(DEQNetwork(spec, 4, 400, seed=seed), X) for seed in range(networks)])
+    error = kernels.std(axis=0, ddof=1) / math.sqrt(networks)
+    exact = naive_kernel(naive.Deq(FUNCTIONS["silu"], 0.5, 0.6, sigma_c2=0.4), X)
+    deviation = np.abs(kernels.mean(axis=0) - exact) / error
     assert deviation.max() < STANDARD_ERRORS, f"{deviation.max():.2f} standard errors"
 
 

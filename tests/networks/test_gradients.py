@@ -21,13 +21,15 @@ def batch(n=3, p=4):
     return X / X.norm(dim=1, keepdim=True)
 
 
-def network(activation="tanh", sigma_a2=0.4, width=9, out=2, **options):
-    return DEQNetwork(DEQ(activation, sigma_a2=sigma_a2, sigma_b2=0.8), 4, width, out, seed=1, **options)
+def network(activation="tanh", sigma_a2=0.4, width=9, out=2, sigma_c2=0.0, **options):
+    spec = DEQ(activation, sigma_a2=sigma_a2, sigma_b2=0.8, sigma_c2=sigma_c2)
+    return DEQNetwork(spec, 4, width, out, seed=1, **options)
 
 
+@pytest.mark.parametrize("sigma_c2", [0.0, 0.5])
 @pytest.mark.parametrize("activation", ["tanh", "silu", "leaky_relu:slope=0.3"])
-def test_gradcheck_of_weights_and_inputs(activation):
-    net = network(activation)
+def test_gradcheck_of_weights_and_inputs(activation, sigma_c2):
+    net = network(activation, sigma_c2=sigma_c2)
     names = [name for name, _ in net.named_parameters()]
     weights = [w.detach().clone().requires_grad_() for w in net.parameters()]
 
@@ -43,13 +45,15 @@ def unrolled(net, X):
     phi, Z = rest_point(net.spec).activation, torch.zeros(len(X), net.width, dtype=X.dtype)
     for _ in range(300):
         U = math.sqrt(net.spec.sigma_a2) * Z @ net.A.T + math.sqrt(net.spec.sigma_b2) * X @ net.B.T
+        U = U if net.c is None else U + math.sqrt(net.spec.sigma_c2) * net.c
         Z = phi(U) / math.sqrt(net.width)
     return Z @ net.readout.weight.T
 
 
+@pytest.mark.parametrize("sigma_c2", [0.0, 0.5])
 @pytest.mark.parametrize("activation", ["relu", "gelu", "cos"])
-def test_gradients_are_those_of_the_unrolled_iteration(activation):
-    net, X = network(activation, width=40), batch().requires_grad_()
+def test_gradients_are_those_of_the_unrolled_iteration(activation, sigma_c2):
+    net, X = network(activation, width=40, sigma_c2=sigma_c2), batch().requires_grad_()
     wanted = [*net.parameters(), X]
     for got, expected in zip(
         torch.autograd.grad(net(X).square().sum(), wanted),
@@ -60,15 +64,15 @@ def test_gradients_are_those_of_the_unrolled_iteration(activation):
 
 
 def test_gradients_give_the_reference_ntk():
-    net, X = network(width=30, out=1), batch()
-    rows = [
-        [g.flatten() for g in torch.autograd.grad(net(x[None])[0, 0], (net.A, net.B, net.readout.weight))] for x in X
-    ]
-    weights = [w.detach().numpy() for w in (net.A, net.B, net.readout.weight)]
+    net, X = network(width=30, out=1, sigma_c2=0.5), batch()
+    weights = (net.A, net.B, net.readout.weight, net.c)
+    rows = [[g.flatten() for g in torch.autograd.grad(net(x[None])[0, 0], weights)] for x in X]
+    *others, c = (w.detach().numpy() for w in weights)
+    variances = (net.spec.sigma_a2, net.spec.sigma_b2)
     expected = reference.finite_ntk(
-        *weights, X.numpy(), np.tanh, lambda u: 1 - np.tanh(u) ** 2, net.spec.sigma_a2, net.spec.sigma_b2
+        *others, X.numpy(), np.tanh, lambda u: 1 - np.tanh(u) ** 2, *variances, c=c, sigma_c2=0.5
     )
-    for name, gradients in zip(("recurrent", "input", "readout"), zip(*rows, strict=True), strict=True):
+    for name, gradients in zip(("recurrent", "input", "readout", "bias"), zip(*rows, strict=True), strict=True):
         J = torch.stack(gradients)
         np.testing.assert_allclose((J @ J.T).numpy(), expected[name], rtol=REFERENCE_NTK, atol=NTK_FLOOR)
 
@@ -82,13 +86,19 @@ def test_a_numpy_activation_trains_like_its_torch_twin():
 
 
 def test_frozen_weights_get_no_gradient_and_leave_the_others_alone():
-    net, full = network(), network()
+    net, full = network(sigma_c2=0.5), network(sigma_c2=0.5)
     net.A.requires_grad_(False)
     net.B.requires_grad_(False)
     for each in (net, full):
         each(batch()).sum().backward()
     assert net.A.grad is None
     assert net.B.grad is None
+    assert torch.equal(net.readout.weight.grad, full.readout.weight.grad)
+    assert torch.equal(net.c.grad, full.c.grad)
+    net.zero_grad()
+    net.c.requires_grad_(False)
+    net(batch()).sum().backward()
+    assert net.c.grad is None
     assert torch.equal(net.readout.weight.grad, full.readout.weight.grad)
 
 

@@ -14,10 +14,15 @@ from notsodeep.networks import DEQNetwork, ExplicitNetwork, load, save
 from notsodeep.spec import DEQ, MLP, Layer, to_dict
 
 KEY = "notsodeep.network"
+BIASED = DEQ("silu", sigma_a2=0.3, sigma_c2=0.1 / 3)
 NETWORKS = {
     "deq": lambda: DEQNetwork(DEQ("silu", sigma_a2=0.3, tau0=1.1, center=False), 5, 12, 3, seed=2),
     "deq, float32, options": lambda: DEQNetwork(
         DEQ("elu:alpha=0.5"), 5, 12, dtype=torch.float32, tol=1e-4, max_iter=77
+    ),
+    "biased deq": lambda: DEQNetwork(BIASED, 5, 12, 3, seed=2),
+    "biased explicit": lambda: ExplicitNetwork(
+        MLP((Layer("tanh"), Layer("relu", bias_var=0.3), Layer("silu", 2.0, 0.5, 0.1))), 5, 12, 3, seed=2
     ),
     "explicit": lambda: ExplicitNetwork(
         MLP((Layer("hermite:scale=2", 0.7, 0.1), Layer(activation("softplus").shifted(-0.8)))), 5, 12, 3, seed=2
@@ -85,6 +90,29 @@ def test_metadata_say_what_is_inside(saved):
         "width": 12,
         "out_features": 3,
     }
+
+
+def test_files_written_before_there_were_biases(path):
+    for kind in ("deq", "explicit"):
+        net = NETWORKS[kind]()
+        save(net, path)
+        spec = header(path)["spec"]
+        for written in (spec, *spec.get("layers", ())):
+            written.pop("sigma_c2", None)
+            written.pop("bias_var", None)
+        assert "bias" not in json.dumps(spec)
+        rewrite(path, spec=spec)
+        again = load(path)
+        assert again.spec == net.spec
+        assert torch.equal(again(batch()), net(batch()))
+
+
+def test_a_bias_and_its_spec_belong_together(saved):
+    rewrite(saved, weights={"c": torch.zeros(12, dtype=torch.float64)})
+    refused(saved, "does not describe a network", 'Unexpected key(s) in state_dict: "c"')
+    save(DEQNetwork(BIASED, 5, 12, 3), saved)
+    rewrite(saved, weights={"c": None})
+    refused(saved, "does not describe a network", 'Missing key(s) in state_dict: "c"')
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(saved):

@@ -17,10 +17,11 @@ from notsodeep.spec import DEQ
 
 @final
 class DEQNetwork(FiniteNetwork):
-    """Finite network of a DEQ spec: ``z = phi(sigma_a A z + sigma_b B x) / sqrt(m)``, ``f(x) = readout(z)``.
+    """Finite network of a DEQ spec: ``z = phi(sigma_a A z + sigma_b B x + sigma_c c) / sqrt(m)``, then ``readout``.
 
-    ``A (m, m)``, ``B (m, p)`` and ``readout.weight (out_features, m)`` start as iid N(0, 1) (NTK
-    parametrisation, no biases); ``phi`` is the spec's activation, centred as the spec's kernel has it.
+    ``A (m, m)``, ``B (m, p)``, ``readout.weight (out_features, m)`` and the bias ``c (m)`` start as iid N(0, 1)
+    (NTK parametrisation); without a bias in the spec, ``c`` is None. ``phi`` is the spec's activation, centred as
+    the spec's kernel has it.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ class DEQNetwork(FiniteNetwork):
     -----
     Source: arXiv:2402.02697, equations (1)-(3). With ``d = phi'(u) / sqrt(m)`` at the pre-activations ``u`` of
     the equilibrium, the gradient ``v`` with respect to ``u`` solves ``v = d * (g + sigma_a A^T v)`` for the
-    gradient ``g`` with respect to ``z``; then ``A`` gets ``sigma_a v z^T`` and ``B`` gets ``sigma_b v x^T``.
+    gradient ``g`` with respect to ``z``; then ``A`` gets ``sigma_a v z^T``, ``B`` gets ``sigma_b v x^T`` and ``c`` gets
+    ``sigma_c v``.
     Gradients cannot be differentiated again.
 
     Examples
@@ -60,6 +62,8 @@ class DEQNetwork(FiniteNetwork):
     >>> Z.shape, record.converged
     (torch.Size([3, 64]), True)
     """
+
+    c: torch.nn.Parameter | None
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class DEQNetwork(FiniteNetwork):
         self.A = normal(self.width, self.width)
         self.B = normal(self.width, self.in_features)
         self.readout = normal.linear_head(self.width, self.out_features)
+        self.register_parameter("c", normal(self.width) if spec.sigma_c2 > 0 else None)
 
     def features(self, X: Any) -> torch.Tensor:
         """Return the equilibria ``z (n, width)`` of the samples ``X (n, in_features)``, differentiable.
@@ -132,7 +137,8 @@ class DEQNetwork(FiniteNetwork):
         return {"tol": self.tol, "max_iter": self.max_iter}
 
     def _injected(self, X: Any) -> torch.Tensor:
-        return math.sqrt(self.spec.sigma_b2) * self._batch(X) @ self.B.T
+        inputs = math.sqrt(self.spec.sigma_b2) * self._batch(X) @ self.B.T
+        return inputs if self.c is None else inputs + math.sqrt(self.spec.sigma_c2) * self.c
 
     def _preactivation(self, Z: torch.Tensor, injected: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
         return torch.addmm(injected, Z, A.T, alpha=math.sqrt(self.spec.sigma_a2))
@@ -162,7 +168,7 @@ class DEQNetwork(FiniteNetwork):
 
 
 class _Equilibrium(torch.autograd.Function):
-    """The equilibrium as a function of what is injected (``sigma_b B x``) and of ``A``."""
+    """The equilibrium as a function of what is injected (``sigma_b B x + sigma_c c``) and of ``A``."""
 
     @staticmethod
     def forward(ctx: Any, injected: torch.Tensor, A: torch.Tensor, net: DEQNetwork) -> torch.Tensor:

@@ -14,10 +14,11 @@ from notsodeep.spec import MLP, weight_names
 
 @final
 class ExplicitNetwork(FiniteNetwork):
-    """Finite network of an MLP spec: hidden layers ``y_new = sigma(sqrt(weight_var) W y) / sqrt(m)``, then ``readout``.
+    """Finite network of an MLP spec: hidden layers, then a linear ``readout``.
 
-    ``layers[0] (m, p)``, the other ``layers[i] (m, m)`` and ``readout.weight (out_features, m)`` start as iid
-    N(0, 1) (NTK parametrisation, no biases).
+    A layer is ``y_new = sigma(sqrt(weight_var) W y + sqrt(bias_var) c) / sqrt(m)``. The weights ``layers[0] (m, p)``,
+    the other ``layers[i] (m, m)``, ``readout.weight (out_features, m)`` and the biases ``biases["bias1"] (m)``,
+    ``biases["bias2"] (m)``, ..., of the layers that have one, start as iid N(0, 1) (NTK parametrisation).
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ class ExplicitNetwork(FiniteNetwork):
         fan_in = [self.in_features] + [self.width] * (spec.depth - 1)
         self.layers = torch.nn.ParameterList([normal(self.width, n) for n in fan_in])
         self.readout = normal.linear_head(self.width, self.out_features)
+        biased = [i for i, layer in enumerate(spec.layers, 1) if layer.bias_var > 0]
+        self.biases = torch.nn.ParameterDict({f"bias{i}": normal(self.width) for i in biased})
 
     def features(self, X: Any) -> torch.Tensor:
         """Return the last hidden representation ``(n, width)`` of the samples ``X (n, in_features)``.
@@ -73,14 +76,18 @@ class ExplicitNetwork(FiniteNetwork):
             When ``X`` has another shape or is not finite.
         """
         Y = self._batch(X)
-        for layer, W in zip(self.spec.layers, self.layers, strict=True):
-            Y = layer.activation(math.sqrt(layer.weight_var) * Y @ W.T) / math.sqrt(self.width)
+        for i, (layer, W) in enumerate(zip(self.spec.layers, self.layers, strict=True), 1):
+            U = math.sqrt(layer.weight_var) * Y @ W.T
+            if layer.bias_var > 0:
+                U = U + math.sqrt(layer.bias_var) * self.biases[f"bias{i}"]
+            Y = layer.activation(U) / math.sqrt(self.width)
         return Y
 
     def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
         """Return groups for a torch optimiser: ``lr`` times each layer's ``learning_rate``, ``lr`` for the readout.
 
-        Under plain gradient descent these are the rates that the spec's NTK assumes.
+        A layer's rate is that of its weights and of its bias, which are groups of their own. Under plain gradient
+        descent these are the rates that the spec's NTK assumes.
 
         Examples
         --------
@@ -92,11 +99,12 @@ class ExplicitNetwork(FiniteNetwork):
         [('layer1', 0.05), ('readout', 0.1)]
         """
         lr = number("lr", lr, low=0.0)
-        weights = [*self.layers, self.readout.weight]
-        rates = [*(layer.learning_rate for layer in self.spec.layers), 1.0]
+        parameters, rates = {**self.biases, "readout": self.readout.weight}, {"readout": 1.0}
+        for i, (layer, W) in enumerate(zip(self.spec.layers, self.layers, strict=True), 1):
+            parameters[f"layer{i}"] = W
+            rates[f"layer{i}"] = rates[f"bias{i}"] = layer.learning_rate
         return [
-            {"name": name, "params": [W], "lr": lr * rate}
-            for name, W, rate in zip(weight_names(self.spec), weights, rates, strict=True)
+            {"name": name, "params": [parameters[name]], "lr": lr * rates[name]} for name in weight_names(self.spec)
         ]
 
     @property
