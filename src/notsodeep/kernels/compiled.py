@@ -1,4 +1,4 @@
-"""Tiles by compiled loops on the CPU: pack the sides of a tile, choose the lengths of the series, share the rows out."""
+"""Tiles by compiled loops on the CPU: pack their sides, choose the lengths of the series, share the rows out."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from notsodeep.kernels.target import Target
 TERMS = (128, 384)
 """Lengths of the series: the second one where the first leaves too many pairs."""
 _PER_BLOCK = 2 * loops.BLOCK  # terms of a block of even and a block of odd coefficients
-_ROUGH = 3e-8  # remainder that does for a first step
+_ROUGH = 1e-6  # remainder that does for a first step
 _FINISH = 2e-14  # of D, what finishing a step by Taylor's formula leaves out
-_NOTHING = 1e-17  # a coefficient below this, relative to the root mean square, is rounding of zero
-_ARC_BLOCKS = 10.0  # a series longer than this costs more than the arc-sine law
+_NOTHING = 1e-15  # a coefficient below this, relative to the root mean square, is rounding of zero
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ def _pack(mehler: Mehler, scales: FloatArray, terms: int) -> tuple[FloatArray, .
     a = mehler.hermite(scales, terms)
     m = mehler.moments(scales)
     a[:, np.abs(a).max(axis=0) <= _NOTHING * np.sqrt(m.square).max()] = 0.0
-    k = np.arange(terms)
-    slopes = k * np.square(a / scales[:, None])
+    slopes = np.arange(float(terms)) * np.square(a / scales[:, None])
     whole = np.where(np.isinf(m.slope_square), slopes.sum(axis=1), m.slope_square)
     shares = _shares(np.square(a), m.square), _shares(slopes, whole, np.isinf(m.slope_square))
     even, odd = (_descending(part / scales[:, None]) for part in (a[:, 0::2], a[:, 1::2]))
-    return scales, even, odd, *_strips(scales, even, odd), *shares
+    rows = (part.reshape(len(scales), -1, loops.BLOCK) for part in (even, odd))
+    return scales, *rows, *_strips(scales, even, odd), *shares
 
 
 def _shares(parts: FloatArray, whole: FloatArray, endless: Any = False) -> FloatArray:
@@ -95,8 +94,8 @@ def laws(mehlers: tuple[Mehler, ...], left: Packed, right: Packed) -> loops.Laws
         remainder = np.maximum(_remainders(values, powers), _remainders(slopes, _lowered(powers, 1)))
         reach, rough = (_reach(grid, remainder, tolerance) for tolerance in (TOLERANCE, _ROUGH))
         k = np.arange(len(values) - 1)
-        third = np.interp(reach, grid, _lowered(powers, 3) @ ((k - 1) * (k - 2) * slopes[:-1]))
-        slack = np.sqrt(2.0 * _FINISH / np.maximum(third, 1e-3))
+        fourth = np.interp(reach, grid, _lowered(powers, 4) @ ((k - 1) * (k - 2) * (k - 3) * slopes[:-1]))
+        slack = np.cbrt(6.0 * _FINISH / np.maximum(fourth, 1e-3))
         nonzero = [np.flatnonzero(values[parity:-1:2]).max(initial=-1) + 1 for parity in (0, 1)]
         blocks = -(-np.array(nonzero) // loops.BLOCK)
         found.append((blocks, reach, rough, slack, _arc(mehler)))
@@ -129,9 +128,9 @@ def _reach(grid: FloatArray, remainders: FloatArray, tolerance: float) -> FloatA
 def _arc(mehler: Mehler) -> FloatArray:
     form = mehler.activation.form
     if not isinstance(form, PiecewiseLinear) or any(form.knots):
-        return np.array([-1.0, 0.0, 0.0])
+        return np.zeros(3)
     left, right = form.slopes[0], form.slopes[-1]
-    return np.array([_ARC_BLOCKS, (0.5 * (left + right)) ** 2, (0.5 * (right - left)) ** 2])
+    return np.array([1.0, (0.5 * (left + right)) ** 2, (0.5 * (right - left)) ** 2])
 
 
 class Engine:
@@ -180,9 +179,10 @@ class Engine:
 
 
 def _padded(gram: torch.Tensor, right: Packed) -> Any:
-    width = right.columns.scales.shape[1] * loops.LANES
-    array = gram.numpy()
-    return array if array.shape[1] == width else np.pad(array, ((0, 0), (0, width - array.shape[1])))
+    """Return the Gram matrix in strips, filled up with zeros."""
+    array, strips = gram.numpy(), right.columns.scales.shape[1]
+    missing = strips * loops.LANES - array.shape[1]
+    return (np.pad(array, ((0, 0), (0, missing))) if missing else array).reshape(len(array), strips, loops.LANES)
 
 
 def _program(model: Any, left: Packed, right: Packed) -> Callable[..., None]:

@@ -22,6 +22,7 @@ _BULK_STEPS = 6  # Newton steps of a whole block; pairs that need more are treat
 _NEWTON_STEPS = 40
 _TOLERANCE = 4e-15  # of a Newton step, relative to sqrt(q_i q_j)
 _ROUNDING = 1e-11  # below this, a step that no longer shrinks is rounding
+_SAME = 2e-15  # relative difference of the squared norms of copies, which is rounding
 _FEW = 0.02  # share of unsettled pairs that a block may leave behind
 
 
@@ -153,7 +154,7 @@ class ImplicitPairs:
         # Newton's method would stop a rounding short of +-1, which the derivative of a kinked phi would feel.
         norms = left.squared_norms[i], right.squared_norms[j]
         cosine = correlation(gram, torch.sqrt(norms[0]) * torch.sqrt(norms[1]))
-        copies = (cosine.abs() == 1.0) & torch.isclose(*torch.broadcast_tensors(*norms), rtol=2e-15, atol=0.0)
+        copies = (cosine.abs() == 1.0) & ((norms[0] - norms[1]).abs() <= _SAME * norms[1])
         covariance = torch.where(copies, cosine * bound, covariance)
         return _Pairs(i, j, source, bound, covariance, torch.full_like(bound, torch.inf), copies)
 

@@ -6,6 +6,8 @@ doubt about overlaps. Correctness does not depend on that, speed does (a factor 
 
 Everything is in units of the scales: ``V = E[phi(u) phi(v)] / (s t)`` and ``D = E[phi'(u) phi'(v)] = dV/d rho``.
 What a strip cannot promise, it marks by NaN.
+
+All of it is one file because the compiler's cache looks for changes in the file of the outermost function only.
 """
 
 from __future__ import annotations
@@ -15,18 +17,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.core.options import DefaultOptions
 
 LANES = 64
 BLOCK = 4  # coefficients of one parity in a block
 STEPS = 12  # Newton steps of a strip at most
 END = 1.0 - 1e-6  # correlations beyond are left to others
-_ROUGH = 3e-4  # size of a step after which the next one, with all terms, is nearly the last
-_ROUNDING = 1e-14  # of what the arc-sine law leaves out beyond the second order of a step
+_ROUGH = 3e-3  # size of a step after which the next one, with all terms, is nearly the last
+_ROUNDING = 1e-14  # of what the arc-sine law leaves out beyond the third order of a step
 
-_X, _Y, _V, _D, _DD, _SQUARE, _P, _P1, _P2, _G, _T, _ZERO = (k * LANES for k in range(12))
-SLOTS = 12
-_FLAGS = {"contract", "reassoc", "nsz", "arcp"}  # NaN and infinity keep their meaning
-_compiled = njit(nogil=True, cache=True, fastmath=_FLAGS, error_model="numpy")
+_X, _Y, _V, _D, _D2, _D3, _SQUARE, _P, _P1, _P2, _P3, _G, _T, _ZERO, _SIZE = (k * LANES for k in range(15))
+SLOTS = 15
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "fastmath": {"contract", "reassoc", "nsz", "arcp"},  # NaN and infinity keep their meaning
+    "error_model": "numpy",
+}
+if hasattr(DefaultOptions, "_nrt"):  # arrays are only borrowed here: counting references would cost a third of the time
+    _OPTIONS["_nrt"] = False
+_inlined = njit(inline="always", **_OPTIONS)  # passing many arrays on costs more than the work of a strip
+
+
+def _compiled(function: Any) -> Any:
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:  # there is no place that a cache could be written to
+        return njit(**_OPTIONS)(function)
 
 
 class Rows(NamedTuple):
@@ -35,9 +51,9 @@ class Rows(NamedTuple):
     scales: Any
     """``(L, R)``"""
     even: Any
-    """``(L, R, 4 B)``: coefficients ``a_k(s) / s`` of even k, from the highest down"""
+    """``(L, R, B, 4)``: coefficients ``a_k(s) / s`` of even k, from the highest down"""
     odd: Any
-    """``(L, R, 4 B)``: of odd k"""
+    """``(L, R, B, 4)``: of odd k"""
 
 
 class Columns(NamedTuple):
@@ -65,7 +81,7 @@ class Laws(NamedTuple):
     slack: Any
     """``(L, B + 1)``: Newton step small enough to be finished by Taylor's formula"""
     arc: Any
-    """``(L, 3)``: blocks beyond which the arc-sine law serves instead, mean slope squared, half bend squared"""
+    """``(L, 3)``: 1 where the arc-sine law serves instead (else 0), mean slope squared, half bend squared"""
 
 
 def _arcsine_series(degree: int = 12) -> Any:
@@ -82,15 +98,15 @@ _ASIN = _arcsine_series()
 _HALF_PI = math.pi / 2
 
 
-@_compiled
-def _horner(blocks, row, S):
+@_inlined
+def _horner(columns, layer, strip, rows, row, first, S):
     """Polynomial in the square, with its first derivative."""
     for i in range(LANES):
         S[_P + i] = 0.0
         S[_P1 + i] = 0.0
-    for b in range(blocks.shape[0]):
-        c = blocks[b]
-        r0, r1, r2, r3 = row[4 * b], row[4 * b + 1], row[4 * b + 2], row[4 * b + 3]
+    for b in range(first, columns.shape[2]):
+        c, r = columns[layer, strip, b], rows[layer, row, b]
+        r0, r1, r2, r3 = r[0], r[1], r[2], r[3]
         for i in range(LANES):
             x, p, d = S[_SQUARE + i], S[_P + i], S[_P1 + i]
             d = d * x + p
@@ -105,71 +121,84 @@ def _horner(blocks, row, S):
             S[_P1 + i] = d
 
 
-@_compiled
-def _horner_to_second(blocks, row, S):
-    """Polynomial in the square, with its first derivative and half its second."""
+@_inlined
+def _horner_to_third(columns, layer, strip, rows, row, first, S):
+    """Polynomial in the square, with its derivatives over their factorials, up to the third."""
     for i in range(LANES):
         S[_P + i] = 0.0
         S[_P1 + i] = 0.0
         S[_P2 + i] = 0.0
-    for b in range(blocks.shape[0]):
-        c = blocks[b]
-        r0, r1, r2, r3 = row[4 * b], row[4 * b + 1], row[4 * b + 2], row[4 * b + 3]
+        S[_P3 + i] = 0.0
+    for b in range(first, columns.shape[2]):
+        c, r = columns[layer, strip, b], rows[layer, row, b]
+        r0, r1, r2, r3 = r[0], r[1], r[2], r[3]
         for i in range(LANES):
-            x, p, d, e = S[_SQUARE + i], S[_P + i], S[_P1 + i], S[_P2 + i]
+            x, p, d, e, f = S[_SQUARE + i], S[_P + i], S[_P1 + i], S[_P2 + i], S[_P3 + i]
+            f = f * x + e
             e = e * x + d
             d = d * x + p
             p = p * x + r0 * c[i]
+            f = f * x + e
             e = e * x + d
             d = d * x + p
             p = p * x + r1 * c[LANES + i]
+            f = f * x + e
             e = e * x + d
             d = d * x + p
             p = p * x + r2 * c[2 * LANES + i]
+            f = f * x + e
             e = e * x + d
             d = d * x + p
             p = p * x + r3 * c[3 * LANES + i]
             S[_P + i] = p
             S[_P1 + i] = d
             S[_P2 + i] = e
+            S[_P3 + i] = f
 
 
-@_compiled
-def _series(even, odd, row_even, row_odd, S):
+@_inlined
+def _series(rows, columns, laws, layer, row, strip, b, S):
     """``V`` and ``D`` at the correlations in slot X from Mehler's series."""
     for i in range(LANES):
         S[_SQUARE + i] = S[_X + i] * S[_X + i]
-    _horner(even, row_even, S)
+    first = columns.even.shape[2] - min(b, laws.blocks[layer, 0])
+    _horner(columns.even, layer, strip, rows.even, row, first, S)
     for i in range(LANES):
         S[_V + i] = S[_P + i]
         S[_D + i] = 2.0 * S[_X + i] * S[_P1 + i]
-    _horner(odd, row_odd, S)
+    first = columns.odd.shape[2] - min(b, laws.blocks[layer, 1])
+    _horner(columns.odd, layer, strip, rows.odd, row, first, S)
     for i in range(LANES):
         S[_V + i] += S[_X + i] * S[_P + i]
         S[_D + i] += S[_P + i] + 2.0 * S[_SQUARE + i] * S[_P1 + i]
 
 
-@_compiled
-def _series_to_second(even, odd, row_even, row_odd, S):
-    """``V``, ``D`` and ``dD/d rho``."""
+@_inlined
+def _series_to_third(rows, columns, laws, layer, row, strip, b, S):
+    """``V``, ``D`` and the first two derivatives of ``D``."""
     for i in range(LANES):
         S[_SQUARE + i] = S[_X + i] * S[_X + i]
-    _horner_to_second(even, row_even, S)
+    first = columns.even.shape[2] - min(b, laws.blocks[layer, 0])
+    _horner_to_third(columns.even, layer, strip, rows.even, row, first, S)
     for i in range(LANES):
+        x, square = S[_X + i], S[_SQUARE + i]
         S[_V + i] = S[_P + i]
-        S[_D + i] = 2.0 * S[_X + i] * S[_P1 + i]
-        S[_DD + i] = 2.0 * S[_P1 + i] + 8.0 * S[_SQUARE + i] * S[_P2 + i]
-    _horner_to_second(odd, row_odd, S)
+        S[_D + i] = 2.0 * x * S[_P1 + i]
+        S[_D2 + i] = 2.0 * S[_P1 + i] + 8.0 * square * S[_P2 + i]
+        S[_D3 + i] = x * (24.0 * S[_P2 + i] + 48.0 * square * S[_P3 + i])
+    first = columns.odd.shape[2] - min(b, laws.blocks[layer, 1])
+    _horner_to_third(columns.odd, layer, strip, rows.odd, row, first, S)
     for i in range(LANES):
         x, square = S[_X + i], S[_SQUARE + i]
         S[_V + i] += x * S[_P + i]
         S[_D + i] += S[_P + i] + 2.0 * square * S[_P1 + i]
-        S[_DD + i] += x * (6.0 * S[_P1 + i] + 8.0 * square * S[_P2 + i])
+        S[_D2 + i] += x * (6.0 * S[_P1 + i] + 8.0 * square * S[_P2 + i])
+        S[_D3 + i] += 6.0 * S[_P1 + i] + 48.0 * square * (S[_P2 + i] + square * S[_P3 + i])
 
 
 @_compiled
 def _arc_sine(mean2, bend2, S):
-    """``V``, ``D`` and ``dD/d rho`` of ``m x + d |x|`` (shifted), |rho| <= END; slot ZERO holds ``V`` at 0."""
+    """The same for ``m x + d |x|`` (shifted), |rho| <= END; slot ZERO holds ``V`` at 0."""
     factor = bend2 * (2.0 / math.pi)
     for i in range(LANES):
         x = S[_X + i]
@@ -196,65 +225,75 @@ def _arc_sine(mean2, bend2, S):
         width = math.sqrt((1.0 - size) * (1.0 + size))
         S[_V + i] = S[_ZERO + i] + mean2 * x + factor * (x * arc - x * x / (1.0 + width))
         S[_D + i] = mean2 + factor * arc
-        S[_DD + i] = factor / width
+        S[_D2 + i] = factor / width
+        S[_D3 + i] = factor * x / (width * width * width)
+
+
+@_compiled
+def _largest(S):
+    """Largest entry of slot SIZE, which is used up: halving makes vector instructions, a running maximum none."""
+    for i in range(32):
+        S[_SIZE + i] = max(S[_SIZE + i], S[_SIZE + 32 + i])
+    for i in range(16):
+        S[_SIZE + i] = max(S[_SIZE + i], S[_SIZE + 16 + i])
+    for i in range(8):
+        S[_SIZE + i] = max(S[_SIZE + i], S[_SIZE + 8 + i])
+    most = S[_SIZE]
+    for i in range(1, 8):
+        most = max(most, S[_SIZE + i])
+    return most
 
 
 @_compiled
 def _furthest(limit, S):
     """Largest |rho| among the lanes that do not exceed ``limit``."""
-    most = 0.0
     for i in range(LANES):
         size = abs(S[_X + i])
-        size = size if size <= limit else 0.0
-        most = max(most, size)
-    return most
+        S[_SIZE + i] = size if size <= limit else 0.0
+    return _largest(S)
 
 
-@_compiled
-def _enough(reach, most):
+@_inlined
+def _enough(reach, layer, most):
     """Fewest blocks that reach ``most``, or all of them."""
-    for b in range(1, reach.shape[0]):
-        if reach[b] >= most:
+    for b in range(1, reach.shape[1]):
+        if reach[layer, b] >= most:
             return b
-    return reach.shape[0] - 1
+    return reach.shape[1] - 1
 
 
 @_compiled
 def _newton(a2, limit, S):
-    """Leave in P the step towards ``rho = Y + a2 V(rho)``, to third order; return the largest within the limit."""
-    most = 0.0
+    """Leave in P the step towards ``rho = Y + a2 V(rho)``, to fourth order; return the largest within the limit."""
     for i in range(LANES):
-        gap = 1.0 - a2 * S[_D + i]
+        slack = 1.0 / (1.0 - a2 * S[_D + i])
         defect = S[_Y + i] + a2 * S[_V + i] - S[_X + i]
-        step = defect / gap
-        step = (defect + 0.5 * a2 * S[_DD + i] * step * step) / gap
+        step = defect * slack
+        step = (defect + a2 * step * step * (0.5 * S[_D2 + i] + step * S[_D3 + i] / 6.0)) * slack
         S[_P + i] = step
-        size = abs(step) if abs(S[_X + i]) <= limit else 0.0
-        most = max(most, size)
-    return most
+        S[_SIZE + i] = abs(step) if abs(S[_X + i]) <= limit else 0.0
+    return _largest(S)
 
 
 @_compiled
-def _newton_rough(a2, S):
-    """Take a step to second order; return the largest."""
-    most = 0.0
+def _newton_rough(a2, limit, S):
+    """Take a step to second order; return the largest within the limit."""
     for i in range(LANES):
         step = (S[_Y + i] + a2 * S[_V + i] - S[_X + i]) / (1.0 - a2 * S[_D + i])
+        S[_SIZE + i] = abs(step) if abs(S[_X + i]) <= limit else 0.0
         S[_X + i] = min(max(S[_X + i] + step, -END), END)
-        most = max(most, abs(step))
-    return most
+    return _largest(S)
 
 
 @_compiled
 def _arc_leaves(factor, S):
-    """Largest third-order remainder ``D'' step^2 / 2`` of the arc-sine law."""
-    most = 0.0
+    """Largest fourth-order remainder ``D''' step^3 / 6`` of the arc-sine law."""
     for i in range(LANES):
         x, step = S[_X + i], S[_P + i]
         gap = (1.0 - abs(x)) * (1.0 + abs(x))
-        left = 0.5 * factor * step * step / (gap * math.sqrt(gap)) if abs(x) < END else 0.0
-        most = max(most, left)
-    return most
+        left = factor * (1.0 + 2.0 * x * x) * abs(step * step * step) / (6.0 * gap * gap * math.sqrt(gap))
+        S[_SIZE + i] = left if abs(x) < END else 0.0
+    return _largest(S)
 
 
 @_compiled
@@ -266,16 +305,15 @@ def _move(S):
 @_compiled
 def _settle(a2, limit, S):
     """Finish the last step by Taylor's formula; return the largest residual of the fixed point."""
-    most = 0.0
     for i in range(LANES):
         step = S[_P + i]
         x = S[_X + i] + step
-        S[_V + i] += step * (S[_D + i] + 0.5 * step * S[_DD + i])
-        S[_D + i] += step * S[_DD + i]
-        size = abs(S[_Y + i] + a2 * S[_V + i] - x) if abs(x) <= limit else 0.0
+        value = S[_V + i] + step * (S[_D + i] + step * (0.5 * S[_D2 + i] + step * S[_D3 + i] / 6.0))
+        S[_V + i] = value
+        S[_D + i] += step * (S[_D2 + i] + 0.5 * step * S[_D3 + i])
+        S[_SIZE + i] = abs(S[_Y + i] + a2 * value - x) if abs(x) <= limit else 0.0
         S[_X + i] = x
-        most = max(most, size)
-    return most
+    return _largest(S)
 
 
 @_compiled
@@ -289,129 +327,143 @@ def _mark(limit, S):
     return count
 
 
-@_compiled
-def _needs_arc(reach, arc, S):
-    """Tell whether the arc-sine law exists and serves the strip better than a series."""
-    return arc[0] >= 0.0 and _furthest(END, S) > reach[min(int(arc[0]), reach.shape[0] - 1)]
-
-
-@_compiled
-def _solve(a2, even, odd, row_even, row_odd, laws, layer, S):
+@_inlined
+def _solve(a2, rows, columns, laws, layer, row, strip, S):
     """Solve ``rho = Y + a2 V(rho)`` in every lane; return steps, residual and the correlation that is reached."""
-    blocks, reach, rough = laws.blocks[layer], laws.reach[layer], laws.rough[layer]
-    slack, arc = laws.slack[layer], laws.arc[layer]
-    limit = reach[reach.shape[0] - 1]
+    is_arc, mean2, bend2 = laws.arc[layer, 0] > 0.0, laws.arc[layer, 1], laws.arc[layer, 2]
+    limit = END if is_arc else laws.reach[layer, laws.reach.shape[1] - 1]
     for _ in range(3):
-        b = _enough(rough, _furthest(limit, S))
-        e, o = even.shape[0] - min(b, blocks[0]), odd.shape[0] - min(b, blocks[1])
-        _series(even[e:], odd[o:], row_even[4 * e :], row_odd[4 * o :], S)
-        if _newton_rough(a2, S) < _ROUGH:
+        if is_arc:
+            _arc_sine(mean2, bend2, S)
+        else:
+            b = _enough(laws.rough, layer, _furthest(limit, S))
+            _series(rows, columns, laws, layer, row, strip, b, S)
+        if _newton_rough(a2, limit, S) < _ROUGH:
             break
     for step in range(STEPS):
-        if _needs_arc(reach, arc, S):
+        if is_arc:
             end = END
-            _arc_sine(arc[1], arc[2], S)
+            _arc_sine(mean2, bend2, S)
             _newton(a2, end, S)
-            done = _arc_leaves(arc[2] * (2.0 / math.pi), S) <= _ROUNDING
+            done = _arc_leaves(bend2 * (2.0 / math.pi), S) <= _ROUNDING
         else:
-            b = _enough(reach, _furthest(limit, S))
-            end = reach[b]
-            e, o = even.shape[0] - min(b, blocks[0]), odd.shape[0] - min(b, blocks[1])
-            _series_to_second(even[e:], odd[o:], row_even[4 * e :], row_odd[4 * o :], S)
-            done = _newton(a2, end, S) <= slack[b]
+            b = _enough(laws.reach, layer, _furthest(limit, S))
+            end = laws.reach[layer, b]
+            _series_to_third(rows, columns, laws, layer, row, strip, b, S)
+            done = _newton(a2, end, S) <= laws.slack[layer, b]
         if done:
             return step + 1, _settle(a2, end, S), end
         _move(S)
     return STEPS, np.inf, -1.0
 
 
-@_compiled
-def _evaluate(even, odd, row_even, row_odd, laws, layer, S):
+@_inlined
+def _evaluate(rows, columns, laws, layer, row, strip, S):
     """Leave ``V`` and ``D`` at the correlations in X; return the correlation up to which they are right."""
-    blocks, reach, arc = laws.blocks[layer], laws.reach[layer], laws.arc[layer]
-    if _needs_arc(reach, arc, S):
+    if laws.arc[layer, 0] > 0.0:
         for i in range(LANES):
             S[_X + i] = min(max(S[_X + i], -1.0), 1.0)
-        _arc_sine(arc[1], arc[2], S)
+        _arc_sine(laws.arc[layer, 1], laws.arc[layer, 2], S)
         return END
-    b = _enough(reach, _furthest(reach[reach.shape[0] - 1], S))
-    e, o = even.shape[0] - min(b, blocks[0]), odd.shape[0] - min(b, blocks[1])
-    _series(even[e:], odd[o:], row_even[4 * e :], row_odd[4 * o :], S)
-    return reach[b]
+    b = _enough(laws.reach, layer, _furthest(laws.reach[layer, laws.reach.shape[1] - 1], S))
+    _series(rows, columns, laws, layer, row, strip, b, S)
+    return laws.reach[layer, b]
+
+
+@_inlined
+def _begin(gram, rows, columns, row, strip, a2, source, S):
+    """Leave the source in Y, ``V`` at 0 in ZERO, and in X what the first two coefficients make of them."""
+    g, inverse = gram[row, strip], columns.inverses[0, strip]
+    even, odd = columns.even[0, strip, columns.even.shape[2] - 1], columns.odd[0, strip, columns.odd.shape[2] - 1]
+    s = rows.scales[0, row]
+    b2, c2 = source[0] / s, source[1] / s
+    r0, r1 = rows.even[0, row, rows.even.shape[2] - 1, 3], a2 * rows.odd[0, row, rows.odd.shape[2] - 1, 3]
+    for i in range(LANES):
+        y = (b2 * g[i] + c2) * inverse[i]
+        zero = r0 * even[3 * LANES + i]
+        x = (y + a2 * zero) / (1.0 - r1 * odd[3 * LANES + i])
+        S[_Y + i] = y
+        S[_ZERO + i] = zero
+        S[_X + i] = min(max(x, -END), END)
+
+
+@_inlined
+def _finish(gram, rows, columns, row, strip, a2, tangent, S):
+    """Leave the kernels in G and T."""
+    g, scale = gram[row, strip], columns.scales[0, strip]
+    s = rows.scales[0, row]
+    t0, t1, t2, t3 = tangent[0], tangent[1], tangent[2], tangent[3]
+    for i in range(LANES):
+        value, d = s * scale[i] * S[_V + i], S[_D + i]
+        S[_G + i] = value
+        S[_T + i] = t0 * value + (t1 * value + t2 * g[i] + t3) * d / (1.0 - a2 * d)
 
 
 @_compiled
 def implicit(gram, start, stop, rows, columns, laws, a2, source, tangent, ck, ntk, place, record, S):
-    """Fill rows ``start:stop`` of a tile with the kernels of a DEQ; ``place``: its first row and column, its width.
+    """Fill rows ``start:stop`` of a tile with the kernels of a DEQ.
 
-    ``source`` is (sigma_b2, sigma_c2); ``tangent`` the weights of G in the NTK, and of G, of the Gram matrix and of 1
-    in what is multiplied by ``D / (1 - a2 D)``. ``record`` gets the pairs left, the largest residual and the most steps.
+    ``gram`` is ``(R, S, LANES)``; ``source`` (sigma_b2, sigma_c2); ``tangent`` the weights of G in the NTK, and of G,
+    of the Gram matrix and of 1 in what is multiplied by ``D / (1 - a2 D)``; ``place`` the first row and column of the
+    tile and its width. ``record`` gets the pairs left, the largest residual and the most steps.
     """
-    last_even, last_odd = rows.even.shape[2] - 1, rows.odd.shape[2] - 1
     for strip in range(columns.scales.shape[1]):
-        even, odd = columns.even[0, strip], columns.odd[0, strip]
-        inverse, scale = columns.inverses[0, strip], columns.scales[0, strip]
-        zeroth, first = even[even.shape[0] - 1, 3 * LANES :], odd[odd.shape[0] - 1, 3 * LANES :]
         width = min(LANES, place[2] - strip * LANES)
         for row in range(start, stop):
-            g = gram[row, strip * LANES : (strip + 1) * LANES]
-            row_even, row_odd, s = rows.even[0, row], rows.odd[0, row], rows.scales[0, row]
-            b2, c2 = source[0] / s, source[1] / s
-            r0, r1 = a2 * row_even[last_even], a2 * row_odd[last_odd]
-            for i in range(LANES):
-                y = (b2 * g[i] + c2) * inverse[i]
-                zero = r0 * zeroth[i]
-                x = (y + zero) / (1.0 - r1 * first[i])
-                S[_Y + i] = y
-                S[_X + i] = min(max(x, -END), END)
-                S[_ZERO + i] = row_even[last_even] * zeroth[i]
-            steps, residual, end = _solve(a2, even, odd, row_even, row_odd, laws, 0, S)
+            _begin(gram, rows, columns, row, strip, a2, source, S)
+            steps, residual, end = _solve(a2, rows, columns, laws, 0, row, strip, S)
             record[0] += _mark(end, S) - (LANES - width if end < 0.0 else 0)
             record[1], record[2] = max(record[1], residual), max(record[2], steps)
-            for i in range(LANES):
-                value, d = s * scale[i] * S[_V + i], S[_D + i]
-                inner = tangent[1] * value + tangent[2] * g[i] + tangent[3]
-                S[_G + i] = value
-                S[_T + i] = tangent[0] * value + inner * d / (1.0 - a2 * d)
+            _finish(gram, rows, columns, row, strip, a2, tangent, S)
             _write(S, width, ck, ntk, place[0] + row, place[1] + strip * LANES)
+
+
+@_inlined
+def _enter(rows, columns, layers, layer, row, strip, S):
+    """Leave the correlations of a layer's pre-activations in X, ``V`` at 0 in ZERO."""
+    inverse, even = columns.inverses[layer, strip], columns.even[layer, strip, columns.even.shape[2] - 1]
+    s, r0 = rows.scales[layer, row], rows.even[layer, row, rows.even.shape[2] - 1, 3]
+    w, b = layers[layer, 0] / s, layers[layer, 1] / s
+    for i in range(LANES):
+        S[_X + i] = (w * S[_G + i] + b) * inverse[i]
+        S[_ZERO + i] = r0 * even[3 * LANES + i]
+
+
+@_inlined
+def _leave(rows, columns, layers, layer, row, strip, S):
+    """Leave the kernels of a layer in G and T."""
+    scale, s = columns.scales[layer, strip], rows.scales[layer, row]
+    w, own, bias = layers[layer, 0], layers[layer, 0] * layers[layer, 2], layers[layer, 1] * layers[layer, 3]
+    for i in range(LANES):
+        S[_T + i] = (own * S[_G + i] + w * S[_T + i] + bias) * S[_D + i]
+        S[_G + i] = s * scale[i] * S[_V + i]
 
 
 @_compiled
 def explicit(gram, start, stop, rows, columns, laws, layers, readout, ck, ntk, place, record, S):
-    """Fill rows ``start:stop`` of a tile with the kernels of explicit layers; ``place`` as for :func:`implicit`.
+    """Fill rows ``start:stop`` of a tile with the kernels of explicit layers; arguments as for :func:`implicit`.
 
-    ``layers (L, 4)``: weight variance, bias variance, and the rates of weights and bias. ``record`` gets the pairs left.
+    ``layers (L, 4)``: weight variance, bias variance, the rates of weights and bias. ``record`` gets the pairs left.
     """
     for strip in range(columns.scales.shape[1]):
         width = min(LANES, place[2] - strip * LANES)
         for row in range(start, stop):
-            g = gram[row, strip * LANES : (strip + 1) * LANES]
+            g = gram[row, strip]
             for i in range(LANES):
                 S[_G + i] = g[i]
                 S[_T + i] = 0.0
             left = 0
             for layer in range(layers.shape[0]):
-                even, odd = columns.even[layer, strip], columns.odd[layer, strip]
-                row_even, row_odd, s = rows.even[layer, row], rows.odd[layer, row], rows.scales[layer, row]
-                inverse, scale = columns.inverses[layer, strip], columns.scales[layer, strip]
-                zeroth, r0 = even[even.shape[0] - 1, 3 * LANES :], row_even[row_even.shape[0] - 1]
-                w, b = layers[layer, 0], layers[layer, 1]
-                w_rate, b_rate = layers[layer, 2], layers[layer, 3]
-                for i in range(LANES):
-                    S[_X + i] = (w * S[_G + i] + b) * (inverse[i] / s)
-                    S[_ZERO + i] = r0 * zeroth[i]
-                left = _mark(_evaluate(even, odd, row_even, row_odd, laws, layer, S), S)
-                for i in range(LANES):
-                    fed = w * (w_rate * S[_G + i] + S[_T + i]) + b * b_rate
-                    S[_T + i] = fed * S[_D + i]
-                    S[_G + i] = s * scale[i] * S[_V + i]
+                _enter(rows, columns, layers, layer, row, strip, S)
+                left = _mark(_evaluate(rows, columns, laws, layer, row, strip, S), S)
+                _leave(rows, columns, layers, layer, row, strip, S)
             record[0] += left
             for i in range(LANES):
                 S[_T + i] += readout * S[_G + i]
             _write(S, width, ck, ntk, place[0] + row, place[1] + strip * LANES)
 
 
-@_compiled
+@_inlined
 def _write(S, width, ck, ntk, row, first):
     """Copy the values of a strip; a matrix that is not wanted has no rows."""
     if ck.shape[0]:

@@ -33,7 +33,7 @@ class Samples:
     """
 
     def __init__(self, name: str, value: Any) -> None:
-        self._table = value.detach() if is_tensor(value) else np.asarray(value)
+        self._table: Any = value.detach() if is_tensor(value) else np.asarray(value)
         table(name, self._table)
         self.n, self.p = map(int, self._table.shape)
         self.low, self.high, self.mean_square = self._norms(name)

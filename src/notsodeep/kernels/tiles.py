@@ -17,7 +17,7 @@ from notsodeep.kernels.samples import Block, Samples
 from notsodeep.kernels.target import Target
 from notsodeep.spec import DEQ, Spec
 
-COMPILED_FROM = 1 << 20  # pairs that make up for loading (and once, compiling) the loops
+COMPILED_FROM = 1 << 22  # pairs that make up for loading (and once, compiling) the loops
 _SMALL, _LARGE = 512, 1024  # rows and columns of a tile
 _MANY = 16_384  # samples from which tiles are large
 _KEPT = 32  # sides that are kept ready
