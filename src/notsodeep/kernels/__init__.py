@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-_API = ("ck", "kernels", "ntk", "diagonals")
-__all__ = ["ck", "diagonals", "ntk"]
+_API = ("ck", "diagonals", "kernels", "ntk", "solve", "tiles")
+__all__ = ["ck", "diagonals", "ntk", "solve", "tiles"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,11 +23,13 @@ def __getattr__(name: str) -> Any:
 class _Callable(ModuleType):
     """``nsd.kernels`` names this package and is also a function of the public interface."""
 
-    def __call__(self, spec: Any, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> tuple[Any, Any]:
+    def __call__(
+        self, spec: Any, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all", **options: Any
+    ) -> tuple[Any, Any]:
         """Return ``(ck, ntk)``: see :func:`notsodeep.kernels.api.kernels`."""
         from notsodeep.kernels import api
 
-        return api.kernels(spec, X, Y, trainable)
+        return api.kernels(spec, X, Y, trainable, **options)
 
 
 sys.modules[__name__].__class__ = _Callable

@@ -8,7 +8,7 @@ import torch
 from notsodeep.kernels.model import Record
 from notsodeep.kernels.progress import shown
 from notsodeep.kernels.target import Target
-from notsodeep.kernels.tiles import Tiler, require
+from notsodeep.kernels.tiling import Tiler, require
 
 
 def assemble(
