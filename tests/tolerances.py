@@ -203,6 +203,13 @@ UNTIED_DIAGONAL = 1e-7
 """Recursion over layers on its diagonal, where arccos turns rounding of rho = 1 into its square root."""
 
 
+SINGLE = 5e-7
+"""Kernels in single precision, of the largest entry: units in the last place of the Gram matrix of seven features."""
+
+SINGLE_NTK = 2e-6
+"""The same for the NTK, whose slope towards correlation 1 multiplies them."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 

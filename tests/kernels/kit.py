@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import notsodeep as nsd
+from notsodeep.kernels import tiling
 from notsodeep.spec import weight_names
 from tests.tolerances import DEFINITE, KERNEL, SAME_PAIR, assert_close
 
@@ -82,17 +83,26 @@ class Known:
     def _correlations(self) -> np.ndarray:
         covariance = self.X @ self.X.T
         if isinstance(self.spec, nsd.DEQ):
-            covariance = self.spec.sigma_a2 * self.kernels[0] + self.spec.sigma_b2 * covariance
+            deq = self.spec
+            covariance = deq.sigma_a2 * self.kernels[0] + deq.sigma_b2 * covariance + deq.sigma_c2
         scale = np.sqrt(covariance.diagonal())
         return covariance / np.outer(scale, scale)
 
 
 @cache
-def compute(model: Model) -> Known:
-    """Return the model with its kernels; tests of one model share them."""
+def compute(model: Model, compiled_from: int) -> Known:
+    """Return the model with its kernels; tests of one model and route share them."""
     spec, X = model.spec(), adversarial()
-    with Quiet():
+    with Quiet(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiling, "COMPILED_FROM", compiled_from)
         return Known(model, spec, X, nsd.kernels(spec, X))
+
+
+@cache
+def naive_values(model: Model) -> np.ndarray:
+    """Return CK and NTK of the probed pairs by the naive implementation."""
+    naive, X, trained = model.naive(), adversarial(), weight_names(model.spec())
+    return np.array([naive.kernels(X[a], X[b], trained) for a, b in PROBED]).T
 
 
 class Quiet(warnings.catch_warnings):
@@ -108,6 +118,9 @@ class Quiet(warnings.catch_warnings):
 class KernelConformance(abc.ABC):
     """Checks of ``ck``, ``ntk``, ``kernels`` and ``diagonals``; ``model`` is one of them."""
 
+    COMPILED_FROM = tiling.COMPILED_FROM
+    """Pairs from which the compiled loops serve: as it is, or 0 to test them on few samples."""
+
     @pytest.fixture
     @abc.abstractmethod
     def model(self, request: Any) -> Model:
@@ -115,10 +128,11 @@ class KernelConformance(abc.ABC):
 
     @pytest.fixture
     def known(self, model: Model) -> Known:
-        return compute(model)
+        return compute(model, self.COMPILED_FROM)
 
     @pytest.fixture(autouse=True)
-    def _expected_warnings(self):
+    def _surroundings(self, monkeypatch):
+        monkeypatch.setattr(tiling, "COMPILED_FROM", self.COMPILED_FROM)
         with Quiet():
             yield
 
@@ -139,9 +153,8 @@ class KernelConformance(abc.ABC):
         np.testing.assert_array_equal(nsd.ntk(known.spec, X), K)
 
     def test_pairs_agree_with_the_naive_implementation(self, known):
-        naive, trained = known.model.naive(), weight_names(known.spec)
         i, j = np.array(PROBED).T
-        want = np.array([naive.kernels(known.X[a], known.X[b], trained) for a, b in PROBED]).T
+        want = naive_values(known.model)
         for K, values, bound in zip(known.kernels, want, known.bounds(KERNEL), strict=True):
             assert_close(K[i, j], values, 1.0, scale=bound[i, j], what=known.model.name)
 

@@ -1,4 +1,4 @@
-"""The conformance kit on every registered activation and on explicit networks of up to three layers."""
+"""The conformance kit on every registered activation and on explicit networks of up to three layers, by both routes."""
 
 from __future__ import annotations
 
@@ -25,27 +25,30 @@ def kinked(function: naive.Function) -> bool:
     return any(abs(right - left) > 1e-6 for left, right in sides)
 
 
-def implicit(name: str, center: bool, sigma_a2: float = 0.2, sigma_b2: float = 0.8) -> Model:
+def implicit(name: str, center: bool, sigma_a2: float = 0.2, sigma_b2: float = 0.8, sigma_c2: float = 0.0) -> Model:
     return Model(
-        f"{name}, {'centred' if center else 'as it is'}",
-        lambda: nsd.DEQ(name, sigma_a2=sigma_a2, sigma_b2=sigma_b2, center=center),
-        lambda: naive.Deq(FUNCTIONS[name], sigma_a2, sigma_b2, center=center),
+        f"{name}, {'centred' if center else 'as it is'}{', bias' if sigma_c2 else ''}",
+        lambda: nsd.DEQ(name, sigma_a2=sigma_a2, sigma_b2=sigma_b2, sigma_c2=sigma_c2, center=center),
+        lambda: naive.Deq(FUNCTIONS[name], sigma_a2, sigma_b2, center=center, sigma_c2=sigma_c2),
         kinked(FUNCTIONS[name]),
     )
 
 
-def explicit(*layers: tuple[str, float, float]) -> Model:
+def explicit(*layers: tuple[str, float, float] | tuple[str, float, float, float]) -> Model:
     return Model(
-        " > ".join(f"{name} x{weight_var:g}" for name, weight_var, _ in layers),
+        " > ".join(f"{layer[0]} x{layer[1]:g}{'+' if len(layer) > 3 else ''}" for layer in layers),
         lambda: nsd.MLP([nsd.Layer(*layer) for layer in layers]),
-        lambda: naive.Mlp(tuple((FUNCTIONS[name], weight_var, rate) for name, weight_var, rate in layers)),
-        any(kinked(FUNCTIONS[name]) for name, _, _ in layers),
+        lambda: naive.Mlp(tuple((FUNCTIONS[name], *rest) for name, *rest in layers)),
+        any(kinked(FUNCTIONS[layer[0]]) for layer in layers),
     )
 
 
 ODD = {"erf", "hardtanh", "hermite", "identity", "sin", "softsign", "tanh", "three_slope"}
 """Nothing to centre."""
-IMPLICIT = [implicit(name, center) for name in names() for center in (True, False) if center or name not in ODD]
+IMPLICIT = [
+    *(implicit(name, center) for name in names() for center in (True, False) if center or name not in ODD),
+    *(implicit(name, True, sigma_c2=0.3) for name in ("relu", "tanh", "softplus")),
+]
 EXPLICIT = [
     *(explicit((name, 1.0, 1.0)) for name in ("abs", "cos", "gelu", "selu", "sigmoid")),
     explicit(("tanh", 1.7, 0.5)),
@@ -53,6 +56,7 @@ EXPLICIT = [
     explicit(("silu", 0.8, 0.0), ("hardtanh", 1.5, 1.0)),
     explicit(("relu", 2.0, 1.0), ("relu", 2.0, 1.0), ("relu", 2.0, 1.0)),
     explicit(("elu", 1.2, 3.0), ("cos", 0.5, 1.0), ("tanh", 2.5, 0.2)),
+    explicit(("relu", 1.5, 0.7, 0.2), ("gelu", 0.8, 1.0), ("tanh", 2.0, 2.0, 0.5)),
 ]
 
 
@@ -72,7 +76,7 @@ class TestImplicit(KernelConformance):
         scales = torch.from_numpy(q)
         i, j = (torch.from_numpy(k) for k in np.triu_indices(len(X), 1))
         G = known.kernels[0][i, j]
-        covariance = deq.sigma_a2 * G + deq.sigma_b2 * (X @ X.T)[i, j]
+        covariance = deq.sigma_a2 * G + deq.sigma_b2 * (X @ X.T)[i, j] + deq.sigma_c2
         rho = torch.from_numpy(np.clip(covariance / (q[i] * q[j]), -1.0, 1.0))
         again = Dual(rest_point(deq).activation, scales, scales)(i, j, rho)[0]
         assert_close(again, G, RESIDUAL, scale=known.bounds(1.0)[0][i, j], what=known.model.name)
@@ -82,3 +86,11 @@ class TestExplicit(KernelConformance):
     @pytest.fixture(params=EXPLICIT, ids=lambda model: model.name)
     def model(self, request) -> Model:
         return request.param
+
+
+class TestCompiledImplicit(TestImplicit):
+    COMPILED_FROM = 0
+
+
+class TestCompiledExplicit(TestExplicit):
+    COMPILED_FROM = 0
