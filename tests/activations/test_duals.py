@@ -14,7 +14,8 @@ from scipy.special import ndtr
 import notsodeep as nsd
 from notsodeep.activations.duals import Dual, polar, polygon, series
 from notsodeep.errors import ConvergenceError
-from tests.tolerances import assert_close
+from tests.reference import naive_kernels
+from tests.tolerances import FLAT_EXPECTATIONS, assert_close
 
 TABLE = json.loads((Path(__file__).parents[1] / "reference" / "duals.json").read_text())["cases"]
 NAMES = [case["name"] for case in TABLE]
@@ -139,6 +140,24 @@ def test_owens_t_and_polar_quadrature_agree_up_to_correlation_one(gap, sign):
     size = np.sqrt(nsd.activations.moments(phi, s).square * nsd.activations.moments(phi, t).square)
     assert_close(closed[0], numeric[0], VALUES, scale=size)
     assert_close(closed[1], numeric[1], VALUES)
+
+
+@pytest.mark.parametrize("middle", [0.0, 0.7])
+@pytest.mark.parametrize(("s", "t"), [(0.2, 0.2), (0.2, 0.25), (0.3, 1.0)])
+def test_owens_t_keeps_its_digits_where_the_function_is_flat_around_zero(s, t, middle):
+    """Expanded around the far left, terms of order 1 would leave G = 1e-9 with seven digits."""
+    phi = nsd.activation("three_slope", left=1.0, middle=middle, right=1.3, knot=1.0)
+    function = naive_kernels.Function(
+        lambda x: np.minimum(x + 1, 0) + middle * np.clip(x, -1, 1) + 1.3 * np.maximum(x - 1, 0),
+        lambda x: np.where(x < -1, 1.0, np.where(x > 1, 1.3, middle)),
+        (-1.0, 1.0),
+    )
+    rho = np.array([-1.0, -0.9999, -0.5, 0.3, 0.9, 0.9999, 1.0 - 1e-9, 1.0])
+    want = np.array([naive_kernels.dual(function, s, t, r, extent=12) for r in rho]).T
+    size = np.sqrt(np.multiply(naive_kernels.square(function, s), naive_kernels.square(function, t)))
+    got = polygon.evaluate(phi.form, np.full(8, s), np.full(8, t), rho)
+    for k, what in enumerate(("value", "slope")):
+        assert_close(got[k], want[k], FLAT_EXPECTATIONS, scale=size[k], what=what)
 
 
 @pytest.mark.parametrize("name", ["sin", "cos"])
