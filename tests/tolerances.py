@@ -220,7 +220,7 @@ PARTIALS = 1e-10
 """Derivatives of bivariate expectations by two routes: the remainder 1e-11 of a series and rounding times k^2."""
 
 INTEGRATED_BACK = 2e-11
-"""Derivatives summed along a path against the difference of its ends: rounding of correlations over an angle of 1e-5."""
+"""Derivatives summed along a path, against the difference of its ends: rounding of 1 over an angle of 1e-5."""
 
 INTERPOLATED_CURVATURE = 1e-8
 """Second derivatives of a Legendre series of degree 23: rounding 2e-14 of the values times its fourth power."""
@@ -232,7 +232,7 @@ KERNEL_DIFFERENCES_CLOSE = 2e-7
 """The same of close samples, where the step is 2e-5."""
 
 CUSP = 5e-6
-"""Central differences across the tip of a cone, step 1e-4: what is odd but not smooth stays, of the size of the step."""
+"""Central differences across the tip of a cone: what is odd but not smooth stays, a share of the step of 1e-4."""
 
 GRADCHECK_OF_KERNELS = 1e-6
 """Central differences with step 1e-6, absolute and relative: 1e-14 of the kernels over the step, and curvature."""

@@ -102,8 +102,8 @@ def differentiable(
     >>> X, a2 = torch.eye(2, dtype=torch.float64), torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
     >>> G, K = differentiable(nsd.DEQ("relu"), X, None, frozenset({"readout"}), {"sigma_a2": a2}, nsd.ck(nsd.DEQ(), X))
     >>> G[0, 0].backward()
-    >>> round(float(a2.grad), 6)   # E[phi^2] / (1 - sigma_a2 E[(phi^2)''] / 2), squared, times sigma_b2
-    0.107039
+    >>> round(float(a2.grad), 6)   # G^2 / sigma_b2 for centred relu and samples of norm tau0
+    0.107036
     """
     spec = at_variances(spec, variances)
     X = X.to(torch.float64)
