@@ -211,7 +211,7 @@ SINGLE_NTK = 2e-6
 
 EXPECTATIONS = 1e-13
 """Bivariate expectations, of sqrt(G_uu G_vv): 1e-14 left out of a series, or quadrature whose last step has two digits
-more than the 1e-11 by which it changed the result, and rounding of the route."""
+more than the 1e-12 by which it changed the result, and rounding of the route."""
 
 FLAT_EXPECTATIONS = 1e-11
 """The same where phi is flat within h standard deviations around 0: terms h^4 times as large cancel, h up to 5."""

@@ -23,7 +23,7 @@ from notsodeep.errors import ConvergenceError
 Grading = tuple[int, int]
 
 RADIUS = 9.0  # the Gaussian mass beyond is 3e-18
-TOLERANCE = 1e-11  # between two refinements, relative to the Cauchy-Schwarz bound; the finer one has four digits more
+TOLERANCE = 1e-12  # between two refinements, relative to the Cauchy-Schwarz bound; the finer one has two digits more
 _ORDERS = ((10, 6), (14, 9), (20, 12), (28, 17), (39, 24), (54, 33), (76, 47))  # nodes along a ray, across a sector
 _SMOOTH = 1.5  # scale, in features of phi, up to which no grading is needed
 _DEEPEST = 9  # steps of grading at most
