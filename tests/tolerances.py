@@ -237,6 +237,19 @@ CUSP = 5e-6
 GRADCHECK_OF_KERNELS = 1e-6
 """Central differences with step 1e-6, absolute and relative: 1e-14 of the kernels over the step, and curvature."""
 
+HERMITE_COEFFICIENT = 1e-14
+"""Coefficients c_k of a kernel's power series, of sqrt(c_k f(1)): each is squares of Hermite coefficients, known to
+2e-16 of the root mean square, times the conditioning of the fixed point."""
+
+SMALL_MEAN = 1e-8
+"""The square of a mean of 1e-6 or so, of itself: rounding of 1e-16 of the mean by two quadratures."""
+
+STENCIL = 1e-9
+"""Five-point differences of step 1e-3: its fourth power times a fifth derivative, and 1e-14 of the function over it."""
+
+STENCIL_AT_A_CUSP = 1e-7
+"""The same at a distance of 0.1 from where the function behaves like a root: its fifth derivative grows there."""
+
 
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.

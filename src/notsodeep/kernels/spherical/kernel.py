@@ -150,7 +150,7 @@ def sphere(
     Notes
     -----
     The CK of a DEQ determines its NTK here: with all weights trained and no bias,
-    ``K = G + rho G' + sigma_a2 / (sigma_b2 r^2) G G'``. Source: the series are those of arXiv:2308.16425.
+    ``K = G + rho G' + sigma_a2 / (sigma_b2 r^2) G G'``. Setting: arXiv:2308.16425.
 
     Examples
     --------
