@@ -202,3 +202,42 @@ def test_tangent_kernel_of_a_function_that_jumps_is_refused():
     with pytest.raises(ValueError, match=r"NTK is infinite on its diagonal: the activation of layer 2, .*jumps"):
         nsd.ntk(mlp, X)
     np.testing.assert_array_equal(nsd.ntk(mlp, X, trainable="readout"), nsd.ck(mlp, X))
+
+
+def test_kernels_are_differentiable_where_a_gradient_is_asked_for():
+    X = torch.from_numpy(unit(5)).requires_grad_()
+    K = nsd.ntk(DEQ, X)
+    assert K.requires_grad
+    assert not nsd.ntk(DEQ, X.detach()).requires_grad
+    with torch.no_grad():
+        assert not nsd.ntk(DEQ, X).requires_grad
+    K.sum().backward()
+    assert X.grad.shape == X.shape
+    assert torch.isfinite(X.grad).all()
+
+
+def test_variances_are_taken_in_place_of_those_of_the_spec():
+    a2 = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    c2 = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    found = nsd.kernels(DEQ, unit(), variances={"sigma_a2": a2, "sigma_c2": c2})
+    for K, plain in zip(found, nsd.kernels(nsd.DEQ("relu", 0.3, sigma_c2=0.1), unit()), strict=True):
+        assert_close(K, plain, 1e-13)
+    found[1].sum().backward()
+    assert float(a2.grad) > 0
+    assert float(c2.grad) > 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        (DEQ, {"variances": {"sigma": torch.tensor(0.1)}}, "variances must have names among"),
+        (DEQ, {"variances": {"sigma_a2": 0.1}}, "must be a floating-point tensor"),
+        (DEQ, {"variances": {"sigma_a2": torch.tensor(-0.1)}}, "sigma_a2 must be"),
+        (DEQ, {"variances": {"sigma_a2": torch.tensor(0.1)}, "dtype": "float32"}, "kernels with gradients are float64"),
+        (MLP, {"variances": {"sigma_a2": torch.tensor(0.1)}}, "variances are those of a DEQ"),
+        (DEQ, {"dtype": "half"}, "dtype must be one of"),
+    ],
+)
+def test_bad_options(spec, options, message):
+    with pytest.raises(ValueError, match=message):
+        nsd.ck(spec, unit(), **options)

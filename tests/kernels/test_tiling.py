@@ -10,7 +10,7 @@ import torch
 
 import notsodeep as nsd
 from notsodeep.errors import ConvergenceError
-from notsodeep.kernels import implicit, tiling
+from notsodeep.kernels import implicit, sides, tiling
 from tests.tolerances import SAME_PAIR, SINGLE, SINGLE_NTK, assert_close
 
 DEQ = nsd.DEQ("silu", sigma_a2=0.3, sigma_b2=0.7)
@@ -173,7 +173,7 @@ def test_bad_samples_are_refused_before_the_first_tile():
 
 
 def test_kept_sides_are_few(monkeypatch):
-    monkeypatch.setattr(tiling, "_KEPT", 2)
+    monkeypatch.setattr(sides, "_KEPT", 2)
     X = samples()
     G, _, _ = filled(DEQ, X, size=20)
     assert_close(G, nsd.ck(DEQ, X), SAME_PAIR)

@@ -108,7 +108,7 @@ def ck(
     array([[0.292624, 0.      ],
            [0.      , 0.292624]])
     """
-    return _evaluate(spec, X, Y, frozenset(), ("ck",), dtype, variances)[0]
+    return _evaluate(spec, X, Y, None, ("ck",), dtype, variances)[0]
 
 
 def ntk(
@@ -160,7 +160,7 @@ def ntk(
     array([[0.325138, 0.      ],
            [0.      , 0.325138]])
     """
-    return _evaluate(spec, X, Y, trainable_weights(spec, trainable), ("ntk",), dtype, variances)[0]
+    return _evaluate(spec, X, Y, trainable, ("ntk",), dtype, variances)[0]
 
 
 def kernels(
@@ -181,7 +181,7 @@ def kernels(
     >>> G.shape, bool((K.diagonal() > G.diagonal()).all())
     ((3, 3), True)
     """
-    return _evaluate(spec, X, Y, trainable_weights(spec, trainable), ("ck", "ntk"), dtype, variances)
+    return _evaluate(spec, X, Y, trainable, ("ck", "ntk"), dtype, variances)
 
 
 def solve(
@@ -303,29 +303,42 @@ def _evaluate(
     spec: Spec,
     X: Any,
     Y: Any,
-    trained: frozenset[str],
+    trainable: str | Iterable[str] | None,
     wanted: tuple[str, ...],
     dtype: str,
     variances: Mapping[str, Any] | None,
 ) -> tuple[Any, ...]:
-    if variances or _needs_gradient(X) or _needs_gradient(Y):
-        return _with_gradient(spec, X, Y, trained, wanted, dtype, dict(variances or {}))
-    found, _ = assemble(_tiler(spec, X, Y, trained, dtype), wanted)
+    if variances is not None or _needs_gradient(X) or _needs_gradient(Y):
+        return _with_gradient(spec, X, Y, trainable, wanted, dtype, variances)
+    found, _ = assemble(_tiler(spec, X, Y, _trained(spec, trainable), dtype), wanted)
     return tuple(_like(X, found[name]) for name in wanted)
 
 
 def _with_gradient(
-    spec: Spec, X: Any, Y: Any, trained: frozenset[str], wanted: tuple[str, ...], dtype: str, variances: dict[str, Any]
+    spec: Spec,
+    X: Any,
+    Y: Any,
+    trainable: str | Iterable[str] | None,
+    wanted: tuple[str, ...],
+    dtype: str,
+    variances: Mapping[str, Any] | None,
 ) -> tuple[Any, ...]:
     from notsodeep.kernels.gradients import at_variances, differentiable
 
     if choice("dtype", dtype, _DTYPES) != "float64":
         raise ValueError(f"kernels with gradients are float64, got dtype={dtype!r}")
-    spec = at_variances(spec, variances)
-    found, _ = assemble(_tiler(spec, X, Y, trained, dtype), ("ck",))
+    at = at_variances(spec, variances)
+    trained = _trained(at, trainable)
+    tiler = _tiler(at, X, Y, trained, dtype)
+    solved = assemble(tiler, ("ck",))[0]["ck"] if isinstance(at, DEQ) else None
     x, y = _tensor(X), None if Y is None or Y is X else _tensor(Y)
-    both = differentiable(spec, x, y, trained, variances, found["ck"])
+    both = differentiable(spec, x, y, trained, variances, solved)
     return tuple(both[("ck", "ntk").index(name)] for name in wanted)
+
+
+def _trained(spec: Spec, trainable: str | Iterable[str] | None) -> frozenset[str]:
+    """Return the trained weights; none for a kernel that has nothing to do with training."""
+    return frozenset() if trainable is None else trainable_weights(spec, trainable)
 
 
 def _tensor(value: Any) -> torch.Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 import torch
 
 from notsodeep.kernels.model import Record
-from notsodeep.kernels.progress import shown
+from notsodeep.kernels.progress import Progress
 from notsodeep.kernels.target import Target
 from notsodeep.kernels.tiling import Tiler, require
 
@@ -16,18 +18,18 @@ def assemble(
 ) -> tuple[dict[str, torch.Tensor], Record]:
     """Return the wanted kernels (``ck``, ``ntk``), symmetric work done once, and the record of all tiles."""
     out = {name: _empty((tiler.x.n, tiler.y.n), tiler.dtype, tiler.x.device) for name in wanted}
-    record = Record()
-    try:
-        for rows, columns in shown(tiler.places()):
-            target = Target(out.get("ck"), out.get("ntk"), rows, columns)
-            record = record.and_then(tiler.evaluate(rows, columns, target))
-            require(record, on_failure)
-            if tiler.square and rows != columns:
-                for matrix in out.values():
-                    tiler.mirror(matrix, rows, columns)
-    finally:
-        tiler.close()
-    return out, record
+    places = tiler.places()
+    targets = [Target(out.get("ck"), out.get("ntk"), *place, tiler.square and place[0] != place[1]) for place in places]
+    records: list[Record] = []
+
+    def done(record: Record) -> None:
+        require(record, on_failure)
+        records.append(record)
+        progress.advance()
+
+    with Progress(len(places)) as progress:
+        tiler.run(places, targets, done)
+    return out, reduce(Record.and_then, records)
 
 
 def _empty(shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:

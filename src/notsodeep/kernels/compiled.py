@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import cache, lru_cache, partial
+from threading import local
 from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 
 from notsodeep.activations.duals.series import TOLERANCE, UNKNOWN, Mehler
 from notsodeep.activations.forms import PiecewiseLinear
@@ -19,11 +20,13 @@ from notsodeep.kernels import loops
 from notsodeep.kernels.explicit import ExplicitModel
 from notsodeep.kernels.implicit import ImplicitModel
 from notsodeep.kernels.model import Record
+from notsodeep.kernels.sides import Sides
 from notsodeep.kernels.target import Target
 
 TERMS = (128, 384)
 """Lengths of the series: the second one where the first leaves too many pairs."""
 _PER_BLOCK = 2 * loops.BLOCK  # terms of a block of even and a block of odd coefficients
+_WORTH_LONGER = 50_000  # pairs treated one by one, over the whole matrix, that are worth longer series
 _ROUGH = 1e-6  # remainder that does for a first step
 _FINISH = 2e-14  # of D, what finishing a step by Taylor's formula leaves out
 _NOTHING = 1e-15  # a coefficient below this, relative to the root mean square, is rounding of zero
@@ -85,38 +88,33 @@ def _strips(scales: FloatArray, even: FloatArray, odd: FloatArray) -> tuple[Floa
 
 def laws(mehlers: tuple[Mehler, ...], left: Packed, right: Packed) -> loops.Laws:
     """Return how far series of every length are exact for pairs of two sides (Cauchy-Schwarz, term by term)."""
+    values, slopes = np.sqrt(left.values * right.values), np.sqrt(left.slopes * right.slopes)
+    grid, powers, lowered, fourth = _powers(values.shape[1] - 1)
     found = []
     for layer, mehler in enumerate(mehlers):
-        values, slopes = (
-            np.sqrt(a[layer] * b[layer]) for a, b in ((left.values, right.values), (left.slopes, right.slopes))
-        )
-        grid, powers = _powers(len(values) - 1)
-        remainder = np.maximum(_remainders(values, powers), _remainders(slopes, _lowered(powers, 1)))
+        remainder = np.maximum(_remainders(values[layer], powers), _remainders(slopes[layer], lowered))
         reach, rough = (_reach(grid, remainder, tolerance) for tolerance in (TOLERANCE, _ROUGH))
-        k = np.arange(len(values) - 1)
-        fourth = np.interp(reach, grid, _lowered(powers, 4) @ ((k - 1) * (k - 2) * (k - 3) * slopes[:-1]))
-        slack = np.cbrt(6.0 * _FINISH / np.maximum(fourth, 1e-3))
-        nonzero = [np.flatnonzero(values[parity:-1:2]).max(initial=-1) + 1 for parity in (0, 1)]
-        blocks = -(-np.array(nonzero) // loops.BLOCK)
-        found.append((blocks, reach, rough, slack, _arc(mehler)))
+        bend = np.interp(reach, grid, fourth @ slopes[layer, :-1])
+        slack = np.cbrt(6.0 * _FINISH / np.maximum(bend, 1e-3))
+        nonzero = [np.flatnonzero(values[layer, parity:-1:2]).max(initial=-1) + 1 for parity in (0, 1)]
+        found.append((-(-np.array(nonzero) // loops.BLOCK), reach, rough, slack, _arc(mehler)))
     return loops.Laws(*(np.stack(column) for column in zip(*found, strict=True)))
 
 
 @lru_cache(maxsize=8)
-def _powers(terms: int) -> tuple[FloatArray, FloatArray]:
-    """Return correlations from 0 to nearly 1, and their powers."""
-    grid = 1.0 - np.geomspace(1.0, 5e-4, 160)
-    return grid, grid[:, None] ** np.arange(terms)
-
-
-def _lowered(powers: FloatArray, by: int) -> FloatArray:
-    """Return ``r^(k - by)``, and 0 where ``k < by``: the powers of a derivative."""
-    return np.pad(powers[:, :-by], ((0, 0), (by, 0)))
+def _powers(terms: int) -> tuple[FloatArray, ...]:
+    """Return correlations from 0 to nearly 1, and powers as in a series, its slope, the slope's third derivative."""
+    grid = 1.0 - np.geomspace(1.0, 5e-4, 128)
+    k = np.arange(float(terms))
+    powers = grid[:, None] ** k
+    lowered, fourth = (np.pad(powers[:, :-by], ((0, 0), (by, 0))) for by in (1, 4))
+    return grid, powers, lowered, fourth * ((k - 1) * (k - 2) * (k - 3))
 
 
 def _remainders(shares: FloatArray, powers: FloatArray) -> FloatArray:
     """Return what is left out after each number of blocks (from 0), for each correlation."""
-    blocks = (powers * shares[:-1]).reshape(len(powers), -1, _PER_BLOCK).sum(axis=2)
+    by_block = powers.reshape(len(powers), -1, _PER_BLOCK)
+    blocks = np.einsum("rbk,bk->rb", by_block, shares[:-1].reshape(-1, _PER_BLOCK))
     beyond = shares[-1] * powers[:, -1:]
     return np.cumsum(np.concatenate([beyond, blocks[:, ::-1]], axis=1), axis=1)[:, ::-1]
 
@@ -134,65 +132,84 @@ def _arc(mehler: Mehler) -> FloatArray:
 
 
 class Engine:
-    """Runs the loops of one model in threads."""
+    """Runs the loops of one model in threads, a tile each; products take one thread meanwhile."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._workers = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(self._workers)
+    def __init__(self, model: Any, sides: Sides, pairs: int) -> None:
+        self._model, self._sides, self._pairs = model, sides, pairs
+        self._terms, self._singled_out = TERMS[0], 0
+        self._buffers = local()
+        self.workers = torch.get_num_threads()
 
-    def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    def run(self, places: Sequence[Any], targets: Sequence[Target], square: bool) -> Iterator[tuple[Record, Any]]:
+        """Fill the targets; yield records and the places of the pairs that are left, as NaN, to other routes."""
+        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(self.workers) as pool:
+            try:
+                found = pool.map(partial(self._tile, square), places, targets)
+                self._sides.rows(places[0][0], self._terms)  # while products are taken; what it warns of, it warns here
+                yield from found
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
 
-    def evaluate(self, left: Packed, right: Packed, gram: torch.Tensor, target: Target) -> tuple[int, Record]:
-        """Fill the target with the kernels of a tile.
+    def _tile(self, square: bool, place: Any, target: Target) -> tuple[Record, Any]:
+        gram = self._gram(place)
+        left, right = self._sides.rows(place[0], self._terms), self._sides.columns(place[1], self._terms)
+        if left.packed[0] != right.packed[0]:  # another thread has just gone on to longer series
+            left = self._sides.rows(place[0], right.packed[0])
+        record, scratch = np.zeros(3), np.zeros(loops.SLOTS * loops.LANES)
+        where = np.array([target.rows.start, target.columns.start, place[1].stop - place[1].start])
+        nothing = np.empty((0, 0), dtype=gram.dtype)
+        ck, ntk = (nothing if m is None else m.numpy() for m in target.matrices)
+        on_diagonal = square and place[0] == place[1]
+        program = _program(self._model, left.packed[1], right.packed[1])
+        program(gram, on_diagonal, (ck, ntk, where, record, scratch))
+        hard = self._left(int(record[0]), gram.size, target)
+        self._reflect(target, on_diagonal)
+        return Record(float(record[1]), int(record[2])), hard
 
-        Returns the number of pairs that were left, as NaN, to other routes, and the record of the others.
-        """
-        program, padded = _program(self._model, left, right), _padded(gram, right)
-        place = np.array([target.rows.start, target.columns.start, gram.shape[1]])
-        nothing = np.empty((0, 0), dtype=padded.dtype)
-        ck, ntk = (nothing if m is None else m.numpy() for m in (target.ck, target.ntk))
+    def _gram(self, place: Any) -> Any:
+        """Return products of samples in strips ``(R, S, LANES)``, filled up with zeros; a thread has one buffer."""
+        left, right = self._sides.rows(place[0]).rows.numpy(), self._sides.columns(place[1]).rows.numpy()
+        shape = len(left), -(-len(right) // loops.LANES), loops.LANES
+        buffer = getattr(self._buffers, "gram", None)
+        if buffer is None or buffer.shape != shape:
+            buffer = self._buffers.gram = np.zeros(shape, dtype=left.dtype)
+        np.matmul(left, right.T, out=buffer.reshape(len(left), -1)[:, : len(right)])
+        return buffer
 
-        def run(start: int, stop: int) -> FloatArray:
-            record, scratch = np.zeros(3), np.zeros(loops.SLOTS * loops.LANES)
-            program(padded, start, stop, (ck, ntk, place, record, scratch))
-            return record
+    def _left(self, count: int, pairs: int, target: Target) -> torch.Tensor:
+        """Return the places of the pairs that are left; many of them make the series longer from now on."""
+        if not count:
+            return torch.empty((0, 2), dtype=torch.int64)
+        self._singled_out += count
+        if self._singled_out * self._pairs > _WORTH_LONGER * pairs:
+            self._terms = TERMS[-1]
+        view = next(view for view in target.views if view is not None)
+        return torch.from_numpy(np.argwhere(np.isnan(view.numpy())))
 
-        found = np.array(self._share(len(gram), run))
-        return int(found[:, 0].sum()), Record(float(found[:, 1].max()), int(found[:, 2].max()))
-
-    def mirror(self, matrix: torch.Tensor, rows: slice, columns: slice) -> None:
-        """Copy a tile above the diagonal to its place below."""
-        array = matrix.numpy()
-        self._share(
-            rows.stop - rows.start,
-            lambda a, b: loops.mirror(array, rows.start + a, rows.start + b, columns.start, columns.stop),
-        )
-
-    def _share(self, n: int, run: Callable[[int, int], Any]) -> list[Any]:
-        """Return what ``run(start, stop)`` gives for parts of ``range(n)``, one a thread."""
-        bounds = [round(n * k / self._workers) for k in range(self._workers + 1)]
-        jobs = [self._pool.submit(run, a, b) for a, b in pairwise(bounds)]
-        return [job.result() for job in jobs]
+    @staticmethod
+    def _reflect(target: Target, on_diagonal: bool) -> None:
+        rows, columns = target.rows, target.columns
+        for matrix in target.matrices:
+            if matrix is not None and on_diagonal:
+                loops.symmetrize(matrix.numpy(), rows.start, columns.start, rows.stop - rows.start)
+            elif matrix is not None and target.mirrored:
+                loops.mirror(matrix.numpy(), rows.start, rows.stop, columns.start, columns.stop)
 
 
-def _padded(gram: torch.Tensor, right: Packed) -> Any:
-    """Return the Gram matrix in strips, filled up with zeros."""
-    array, strips = gram.numpy(), right.columns.scales.shape[1]
-    missing = strips * loops.LANES - array.shape[1]
-    return (np.pad(array, ((0, 0), (0, missing))) if missing else array).reshape(len(array), strips, loops.LANES)
+@cache
+def _blas() -> ThreadpoolController:
+    """Return what sets the threads of NumPy's products: beside our own they would only wait for each other."""
+    return ThreadpoolController()
 
 
 def _program(model: Any, left: Packed, right: Packed) -> Callable[..., None]:
-    """Return the compiled loop with what it knows of the model: a function of Gram matrix, rows and target."""
+    """Return the compiled loop of the model: a function of Gram matrix, whether its lower half is idle, target."""
     sides = left.rows, right.columns, laws(model.mehlers, left, right)
     if isinstance(model, ImplicitModel):
         variances = np.array([model.deq.sigma_b2, model.deq.sigma_c2])
         constants = model.deq.sigma_a2, variances, np.array(model.tangent)
-        return lambda gram, start, stop, target: loops.implicit(gram, start, stop, *sides, *constants, *target)
+        return lambda gram, upper, target: loops.implicit(gram, upper, *sides, *constants, *target)
     if isinstance(model, ExplicitModel):
         rates, readout = np.array(model.rates), model.readout
-        return lambda gram, start, stop, target: loops.explicit(gram, start, stop, *sides, rates, readout, *target)
+        return lambda gram, upper, target: loops.explicit(gram, upper, *sides, rates, readout, *target)
     raise TypeError(f"no compiled loops for {type(model).__name__}")

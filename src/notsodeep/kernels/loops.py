@@ -400,8 +400,8 @@ def _finish(gram, rows, columns, row, strip, a2, tangent, S):
 
 
 @_compiled
-def implicit(gram, start, stop, rows, columns, laws, a2, source, tangent, ck, ntk, place, record, S):
-    """Fill rows ``start:stop`` of a tile with the kernels of a DEQ.
+def implicit(gram, upper, rows, columns, laws, a2, source, tangent, ck, ntk, place, record, S):
+    """Fill a tile with the kernels of a DEQ; ``upper``: strips that are wholly below the diagonal are left out.
 
     ``gram`` is ``(R, S, LANES)``; ``source`` (sigma_b2, sigma_c2); ``tangent`` the weights of G in the NTK, and of G,
     of the Gram matrix and of 1 in what is multiplied by ``D / (1 - a2 D)``; ``place`` the first row and column of the
@@ -409,7 +409,8 @@ def implicit(gram, start, stop, rows, columns, laws, a2, source, tangent, ck, nt
     """
     for strip in range(columns.scales.shape[1]):
         width = min(LANES, place[2] - strip * LANES)
-        for row in range(start, stop):
+        last = min(gram.shape[0], (strip + 1) * LANES) if upper else gram.shape[0]
+        for row in range(last):
             _begin(gram, rows, columns, row, strip, a2, source, S)
             steps, residual, end = _solve(a2, rows, columns, laws, 0, row, strip, S)
             record[0] += _mark(end, S) - (LANES - width if end < 0.0 else 0)
@@ -440,14 +441,15 @@ def _leave(rows, columns, layers, layer, row, strip, S):
 
 
 @_compiled
-def explicit(gram, start, stop, rows, columns, laws, layers, readout, ck, ntk, place, record, S):
-    """Fill rows ``start:stop`` of a tile with the kernels of explicit layers; arguments as for :func:`implicit`.
+def explicit(gram, upper, rows, columns, laws, layers, readout, ck, ntk, place, record, S):
+    """Fill a tile with the kernels of explicit layers; arguments as for :func:`implicit`.
 
     ``layers (L, 4)``: weight variance, bias variance, the rates of weights and bias. ``record`` gets the pairs left.
     """
     for strip in range(columns.scales.shape[1]):
         width = min(LANES, place[2] - strip * LANES)
-        for row in range(start, stop):
+        last = min(gram.shape[0], (strip + 1) * LANES) if upper else gram.shape[0]
+        for row in range(last):
             g = gram[row, strip]
             for i in range(LANES):
                 S[_G + i] = g[i]
@@ -479,9 +481,18 @@ def _write(S, width, ck, ntk, row, first):
 @_compiled
 def mirror(matrix, start, stop, first, end):
     """Set ``matrix[first:end, start:stop]`` to the transpose of ``matrix[start:stop, first:end]``, in small squares."""
-    for top in range(start, stop, 8):
-        bottom = min(top + 8, stop)
-        for column in range(first, end):
-            target = matrix[column, top:bottom]
-            for i in range(bottom - top):
-                target[i] = matrix[top + i, column]
+    for left in range(first, end, 32):
+        for top in range(start, stop, 8):
+            bottom = min(top + 8, stop)
+            for column in range(left, min(left + 32, end)):
+                target = matrix[column, top:bottom]
+                for i in range(bottom - top):
+                    target[i] = matrix[top + i, column]
+
+
+@_compiled
+def symmetrize(matrix, first_row, first_column, size):
+    """Copy what is above the diagonal of a square part below it."""
+    for i in range(size):
+        for j in range(i):
+            matrix[first_row + i, first_column + j] = matrix[first_row + j, first_column + i]

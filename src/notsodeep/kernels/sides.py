@@ -1,0 +1,62 @@
+"""Blocks of samples with what depends on them alone, kept ready for the tiles that they take part in."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import torch
+
+from notsodeep.kernels.model import Model
+from notsodeep.kernels.samples import Block, Samples
+
+_KEPT = 32  # blocks that are kept
+
+
+@dataclass
+class Ready:
+    """A block of samples with its side, ready for products and for the loops."""
+
+    block: Block
+    side: Any
+    rows: torch.Tensor
+    """In the precision of the Gram matrix"""
+    packed: tuple[int, Any] = (0, None)
+    """Number of terms, and the coefficients for the compiled loops"""
+
+
+class Sides:
+    """Makes blocks ready, and keeps the last ones; threads may share it."""
+
+    def __init__(self, model: Model, x: Samples, y: Samples, dtype: torch.dtype) -> None:
+        self._model, self._x, self._y, self._dtype = model, x, y, dtype
+        self._kept: OrderedDict[tuple[bool, int, int], Ready] = OrderedDict()
+        self._lock = Lock()
+
+    def rows(self, part: slice, terms: int = 0) -> Ready:
+        """Return some of the rows' samples, with coefficients for the loops if ``terms`` of them are asked for."""
+        return self._get(part, False, terms)
+
+    def columns(self, part: slice, terms: int = 0) -> Ready:
+        """Return some of the columns' samples."""
+        return self._get(part, self._y is not self._x, terms)
+
+    def _get(self, part: slice, of_y: bool, terms: int) -> Ready:
+        key = (of_y, part.start, part.stop)
+        with self._lock:
+            ready = self._kept.get(key) or self._make(part, of_y)
+            if terms and ready.packed[0] != terms:
+                from notsodeep.kernels.compiled import pack
+
+                ready.packed = terms, pack(self._model.mehlers, ready.side.layers, terms)
+            self._kept[key] = ready
+            self._kept.move_to_end(key)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return ready
+
+    def _make(self, part: slice, of_y: bool) -> Ready:
+        block = (self._y if of_y else self._x).block(part.start, part.stop)
+        return Ready(block, self._model.side(block), block.rows.to(self._dtype))
