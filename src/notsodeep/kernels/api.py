@@ -108,7 +108,7 @@ def ck(
     array([[0.292624, 0.      ],
            [0.      , 0.292624]])
     """
-    return _evaluate(spec, X, Y, None, ("ck",), dtype, variances)[0]
+    return _evaluate(spec, X, Y, "readout", ("ck",), dtype, variances)[0]
 
 
 def ntk(
@@ -303,14 +303,14 @@ def _evaluate(
     spec: Spec,
     X: Any,
     Y: Any,
-    trainable: str | Iterable[str] | None,
+    trainable: str | Iterable[str],
     wanted: tuple[str, ...],
     dtype: str,
     variances: Mapping[str, Any] | None,
 ) -> tuple[Any, ...]:
     if variances is not None or _needs_gradient(X) or _needs_gradient(Y):
         return _with_gradient(spec, X, Y, trainable, wanted, dtype, variances)
-    found, _ = assemble(_tiler(spec, X, Y, _trained(spec, trainable), dtype), wanted)
+    found, _ = assemble(_tiler(spec, X, Y, trainable_weights(spec, trainable), dtype), wanted)
     return tuple(_like(X, found[name]) for name in wanted)
 
 
@@ -318,7 +318,7 @@ def _with_gradient(
     spec: Spec,
     X: Any,
     Y: Any,
-    trainable: str | Iterable[str] | None,
+    trainable: str | Iterable[str],
     wanted: tuple[str, ...],
     dtype: str,
     variances: Mapping[str, Any] | None,
@@ -328,17 +328,12 @@ def _with_gradient(
     if choice("dtype", dtype, _DTYPES) != "float64":
         raise ValueError(f"kernels with gradients are float64, got dtype={dtype!r}")
     at = at_variances(spec, variances)
-    trained = _trained(at, trainable)
+    trained = trainable_weights(at, trainable)
     tiler = _tiler(at, X, Y, trained, dtype)
     solved = assemble(tiler, ("ck",))[0]["ck"] if isinstance(at, DEQ) else None
     x, y = _tensor(X), None if Y is None or Y is X else _tensor(Y)
     both = differentiable(spec, x, y, trained, variances, solved)
     return tuple(both[("ck", "ntk").index(name)] for name in wanted)
-
-
-def _trained(spec: Spec, trainable: str | Iterable[str] | None) -> frozenset[str]:
-    """Return the trained weights; none for a kernel that has nothing to do with training."""
-    return frozenset() if trainable is None else trainable_weights(spec, trainable)
 
 
 def _tensor(value: Any) -> torch.Tensor:

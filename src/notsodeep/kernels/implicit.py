@@ -95,8 +95,8 @@ class ImplicitModel:
 
     def values(self, value: torch.Tensor, slope: torch.Tensor, gram: torch.Tensor) -> Values:
         """Return both kernels, given ``G``, ``D`` and the products of samples."""
-        if not self.trained:
-            return Values(value, torch.zeros_like(value))
+        if self.trained == {"readout"}:  # then nothing depends on the slope, which may be infinite
+            return Values(value, value)
         readout, recurrent, inputs, bias = self.tangent
         inner = recurrent * value + inputs * gram + bias
         return Values(value, readout * value + inner * slope / (1.0 - self.deq.sigma_a2 * slope))
