@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-_API = ("ck", "diagonals", "kernels", "ntk", "solve", "tiles")
-__all__ = ["ck", "diagonals", "ntk", "solve", "tiles"]
+_HOME = dict.fromkeys(("ck", "diagonals", "kernels", "ntk", "solve", "tiles"), "api") | {"sphere": "spherical"}
+__all__ = ["ck", "diagonals", "ntk", "solve", "sphere", "tiles"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the functions, and torch with them, when one is first asked for."""
-    if name in _API:
-        from notsodeep.kernels import api
-
-        return getattr(api, name)
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

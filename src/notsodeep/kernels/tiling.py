@@ -17,7 +17,7 @@ from notsodeep.kernels.sides import Ready, Sides
 from notsodeep.kernels.target import Target
 from notsodeep.spec import DEQ, Spec
 
-COMPILED_FROM = 1 << 22  # pairs that make up for loading (and once, compiling) the loops
+COMPILED_FROM = 1 << 21  # pairs that make up for loading (and once, compiling) the loops
 _SMALL, _LARGE = 768, 1024  # rows and columns of a tile
 _MANY = 16_384  # samples from which tiles are large
 _STRIP = 1 << 17  # pairs that the uncompiled route holds at a time: a dozen arrays of them stay in cache
