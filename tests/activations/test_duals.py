@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,19 @@ from scipy.special import ndtr
 import notsodeep as nsd
 from notsodeep.activations.duals import Dual, polar, polygon, series
 from notsodeep.errors import ConvergenceError
-from tests.reference import naive_kernels
-from tests.tolerances import FLAT_EXPECTATIONS, assert_close
+from tests.reference import graded_dual, naive_kernels
+from tests.reference.dual_functions import CASES
+from tests.tolerances import EXPECTATIONS, FLAT_EXPECTATIONS, INTERPOLATED, assert_close
 
-TABLE = json.loads((Path(__file__).parents[1] / "reference" / "duals.json").read_text())["cases"]
-NAMES = [case["name"] for case in TABLE]
-VALUES = 1e-13
-"""What ``Dual`` promises, relative to the Cauchy-Schwarz bound: remainder 1e-14 plus the rounding of the route."""
+FIXTURE = json.loads((Path(__file__).parents[1] / "reference" / "duals.json").read_text())
+RHO = np.array(FIXTURE["correlations"])
+ALMOST = np.abs(RHO) > 0.9999
+SOME = 4
+"""Blocks of two scales each that the slower tests look at."""
 
 
-def custom() -> nsd.Activation:
-    """Return the activation of the last reference case: it jumps in slope and in curvature, away from 0."""
+def sum_of_kinks():
+    """Jumps in slope at 0.4, in curvature at -0.9; both kinds of array, its derivative given."""
 
     def fn(x):
         xp = torch if isinstance(x, torch.Tensor) else np
@@ -37,67 +40,116 @@ def custom() -> nsd.Activation:
     return nsd.Activation(fn, derivative, kinks=(-0.9, 0.4))
 
 
-def build(case) -> nsd.Activation:
-    return custom() if case["name"] == "custom" else nsd.activation(case["name"], **case["params"])
+def bend(x):
+    """Return slopes 0.4 and 1.5, curvatures 0.4 and -1.5 at 0.6; torch only, autograd differentiates."""
+    y = x - 0.6
+    return torch.where(y > 0, 1.5 * torch.log1p(y.clamp(min=0)), 0.4 * torch.expm1(y.clamp(max=0)))
 
 
-FEW = 40
-"""So few scales are not interpolated; the last ten rows, scales (3, 3), have a test of their own."""
+USERS = {
+    "custom": sum_of_kinks,
+    "custom_arc": lambda: nsd.Activation(lambda x: np.arctan(np.asarray(x)) - 0.3 * np.abs(np.asarray(x)), kinks=(0,)),
+    "custom_bend": lambda: nsd.Activation(bend, kinks=(0.6,)),
+    "custom_cube": lambda: nsd.Activation(lambda x: abs(x) ** 3, lambda x: 3 * x * abs(x), kinks=(0.0,)),
+}
 
 
-@pytest.fixture(params=TABLE, ids=NAMES)
-def case(request):
+@dataclass(frozen=True)
+class Case:
+    """One function of the reference: blocks of two scales, ``(blocks,)``, at several correlations, the columns."""
+
+    phi: nsd.Activation
+    s: np.ndarray
+    t: np.ndarray
+    rho: np.ndarray
+    want: tuple
+    size: tuple
+    bounds: tuple = (EXPECTATIONS, EXPECTATIONS)
+
+    @classmethod
+    def of(cls, entry, blocks=None):
+        name, parts = entry["name"], entry["blocks"][:blocks]
+        phi = USERS[name]() if name in USERS else nsd.activation(name, **entry["params"])
+        s, t, *size = (np.array([part[k] for part in parts]) for k in range(4))
+        want = np.moveaxis(np.array([part[4] for part in parts]), -1, 0)
+        shape = want.shape[1:]
+        size = [np.broadcast_to(x[:, None], shape) for x in size]
+        bounds = (EXPECTATIONS, INTERPOLATED if name == "custom_arc" else EXPECTATIONS)
+        return cls(phi, s, t, np.tile(RHO, (shape[0], 1)), tuple(want), tuple(size), bounds)
+
+    def check(self, got, where=...):
+        for k, what in enumerate(("value", "slope")):
+            here = got[k][where]
+            assert_close(here, self.want[k][where], self.bounds[k], scale=self.size[k][where], what=what)
+
+
+@pytest.fixture(params=FIXTURE["cases"], ids=lambda entry: entry["name"])
+def entry(request):
     return request.param
 
 
 @pytest.fixture
-def rows(case):
-    """Return the columns of the reference: s, t, rho, value, slope and the sizes of both."""
-    return np.array(case["rows"])[:FEW].T
+def case(entry):
+    """Return the first blocks."""
+    return Case.of(entry, SOME)
 
 
 def dual_of(phi, s, t):
-    return Dual(phi, torch.from_numpy(np.ascontiguousarray(s)), torch.from_numpy(np.ascontiguousarray(t)))
+    return Dual(phi, torch.from_numpy(np.array(s)), torch.from_numpy(np.array(t)))
 
 
-def pairs(phi, s, t, rho):
-    """Evaluate one by one: row k against column k."""
-    k = torch.arange(len(s))
-    value, slope = dual_of(phi, s, t)(k, k, torch.from_numpy(np.ascontiguousarray(rho)))
-    return value.numpy(), slope.numpy()
+def pairs(phi, s, t, rho, others=()):
+    """Evaluate row k against column k for each correlation of row k of ``rho``; nothing is asked of ``others``."""
+    dual = dual_of(phi, np.append(s, others), np.append(t, others))
+    k = torch.arange(len(s)).repeat_interleave(rho.shape[1])
+    return [x.reshape(rho.shape).numpy() for x in dual(k, k, torch.from_numpy(rho.reshape(-1)))]
 
 
-def test_single_pairs_are_exact(case, rows):
-    s, t, rho, value, slope, size, slope_size = rows
-    got = pairs(build(case), s, t, rho)
-    assert_close(got[0], value, VALUES, scale=size, what=f"{case['name']}: value")
-    assert_close(got[1], slope, VALUES, scale=slope_size, what=f"{case['name']}: slope")
+def test_every_registered_activation_is_in_the_reference():
+    assert {entry["name"] for entry in FIXTURE["cases"]} == {*nsd.activations.names(), *USERS}
 
 
-def test_equal_scales_are_exact(case):
-    s, t, rho, value, slope, size, slope_size = np.array(case["rows"])[FEW:].T
-    got = pairs(build(case), s, t, rho)
-    assert_close(got[0], value, VALUES, scale=size, what=f"{case['name']}: value")
-    assert_close(got[1], slope, VALUES, scale=slope_size, what=f"{case['name']}: slope")
+def test_value_and_slope_are_exact_up_to_correlation_one(entry):
+    """The slope of a kink moves as sqrt(1 - rho^2), but rho is a double here and there: no digit is lost."""
+    case = Case.of(entry)
+    got = pairs(case.phi, case.s, case.t, case.rho)
+    case.check(got, np.s_[:, ~ALMOST])
+    case.check(got, np.s_[:, ALMOST])
 
 
-def test_blocks_are_exact_where_the_mask_says_so(case, rows):
-    s, t, rho, value, slope, size, slope_size = rows
-    dual, k = dual_of(build(case), s, t), torch.arange(len(s))
-    *got, mask = dual.bulk(k, k, torch.from_numpy(np.ascontiguousarray(rho)))
-    mask = mask.numpy()
-    assert mask[np.abs(rho) <= 0.3].all()
-    assert_close(got[0].numpy()[mask], value[mask], VALUES, scale=size[mask], what=f"{case['name']}: value")
-    assert_close(got[1].numpy()[mask], slope[mask], VALUES, scale=slope_size[mask], what=f"{case['name']}: slope")
+def test_value_and_slope_are_exact_among_many_scales(case):
+    """Coefficients then come from tables over the whole range."""
+    series_reach = np.s_[:, 5:10]
+    got = pairs(case.phi, case.s, case.t, case.rho[series_reach], others=np.geomspace(0.05, 10.0, 150))
+    for k, what in enumerate(("value", "slope")):
+        want, size = case.want[k][series_reach], case.size[k][series_reach]
+        assert_close(got[k], want, case.bounds[k], scale=size, what=what)
 
 
-def test_rough_blocks_are_marked_honestly(case, rows):
-    s, t, rho, value, slope, size, slope_size = rows
-    dual, k = dual_of(build(case), s, t), torch.arange(len(s))
-    *got, mask = dual.bulk(k, k, torch.from_numpy(np.ascontiguousarray(rho)), rough=True)
-    mask = mask.numpy()
-    assert_close(got[0].numpy()[mask], value[mask], VALUES, scale=size[mask])
-    assert_close(got[1].numpy()[mask], slope[mask], VALUES, scale=slope_size[mask])
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_slope_of_pairs_drawn_at_random(name):
+    """Scales in [0.05, 10], correlations of both signs that come as near to 1 as 1e-12."""
+    (entry,) = (entry for entry in FIXTURE["cases"] if entry["name"] == name)
+    case, function, rng = Case.of(entry, 1), CASES[name][1], np.random.default_rng(len(name))
+    wave = name in ("sin", "cos")  # takes panels of one width, many at a large scale
+    s, t = np.exp(rng.uniform(np.log(0.05), np.log(2.0 if wave else 10.0), (2, 3)))
+    rho = rng.choice([-1.0, 1.0], (3, 1)) * (1.0 - 10.0 ** -rng.uniform(0.0, 12.0, (3, 1)))
+    rule = {"order": 15, "extent": 10, "graded": not wave}
+    got = pairs(case.phi, s, t, rho)
+    for i in range(3):
+        want = graded_dual.dual(function, s[i], t[i], rho[i, 0], **rule)
+        own = (graded_dual.dual(function, x, x, 1.0, **rule) for x in (s[i], t[i]))
+        size = np.sqrt(np.prod(np.array(list(own)), axis=0))
+        for k, what in enumerate(("value", "slope")):
+            assert_close(got[k][i, 0], float(want[k]), case.bounds[k], scale=float(size[k]), what=what)
+
+
+@pytest.mark.parametrize("rough", [False, True])
+def test_blocks_are_exact_where_the_mask_says_so(case, rough):
+    dual, k = dual_of(case.phi, case.s, case.t), torch.arange(SOME)[:, None]
+    *got, mask = (x.numpy() for x in dual.bulk(k, k, torch.from_numpy(case.rho), rough=rough))
+    assert rough or mask[np.abs(case.rho) <= 0.3].all()
+    case.check(got, mask)
 
 
 def test_blocks_broadcast_rows_and_columns():
@@ -108,26 +160,26 @@ def test_blocks_broadcast_rows_and_columns():
     value, slope, mask = dual_of(phi, s, t).bulk(i, j, rho)
     single = dual_of(phi, s, t)(i.expand(6, 4).reshape(-1), j.expand(6, 4).reshape(-1), rho.reshape(-1))
     assert mask.all()
-    assert_close(value, single[0].reshape(6, 4), VALUES)
-    assert_close(slope, single[1].reshape(6, 4), VALUES)
+    assert_close(value, single[0].reshape(6, 4), EXPECTATIONS)
+    assert_close(slope, single[1].reshape(6, 4), EXPECTATIONS)
 
 
-def test_offset_enters_as_a_constant(case, rows):
-    s, t, rho, value, slope, size, slope_size = rows
-    phi, by = build(case), 0.37
-    got = pairs(phi.shifted(by), s, t, rho)
-    means = nsd.activations.moments(phi, s).mean, nsd.activations.moments(phi, t).mean
-    want = value + by * (means[0] + means[1] + by)
-    assert_close(got[0], want, VALUES, scale=size + by**2)
-    assert_close(got[1], slope, VALUES, scale=slope_size)
+def test_offset_enters_as_a_constant(case):
+    by = 0.37
+    shifted = case.phi.shifted(by)
+    got = pairs(shifted, case.s, case.t, case.rho)
+    means = nsd.activations.moments(case.phi, case.s).mean + nsd.activations.moments(case.phi, case.t).mean
+    want = case.want[0] + by * (means[:, None] + by)
+    squares = nsd.activations.moments(shifted, case.s).square * nsd.activations.moments(shifted, case.t).square
+    assert_close(got[0], want, EXPECTATIONS, scale=np.sqrt(squares)[:, None])
+    case.check((case.want[0], got[1]))
 
 
-def test_swapping_the_two_samples_changes_nothing(case, rows):
-    s, t, rho = rows[:3]
-    phi = build(case)
-    there, back = pairs(phi, s, t, rho), pairs(phi, t, s, rho)
-    assert_close(there[0], back[0], VALUES, scale=rows[5])
-    assert_close(there[1], back[1], VALUES, scale=rows[6])
+def test_swapping_the_two_samples_changes_nothing(case):
+    s, t, rho = case.s[2:3], case.t[2:3], case.rho[2:3]
+    there, back = pairs(case.phi, s, t, rho), pairs(case.phi, t, s, rho)
+    for k in (0, 1):
+        assert_close(there[k], back[k], case.bounds[k], scale=case.size[k][2:3])
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -138,8 +190,8 @@ def test_owens_t_and_polar_quadrature_agree_up_to_correlation_one(gap, sign):
     rho = np.full(4, sign * (1.0 - gap))
     closed, numeric = polygon.evaluate(phi.form, s, t, rho), polar.evaluate(phi, s, t, rho)
     size = np.sqrt(nsd.activations.moments(phi, s).square * nsd.activations.moments(phi, t).square)
-    assert_close(closed[0], numeric[0], VALUES, scale=size)
-    assert_close(closed[1], numeric[1], VALUES)
+    assert_close(closed[0], numeric[0], EXPECTATIONS, scale=size)
+    assert_close(closed[1], numeric[1], EXPECTATIONS)
 
 
 @pytest.mark.parametrize("middle", [0.0, 0.7])
@@ -164,8 +216,8 @@ def test_owens_t_keeps_its_digits_where_the_function_is_flat_around_zero(s, t, m
 def test_waves_of_very_large_scales_are_finite(name):
     """u and v cover many periods: what is left comes from u - v alone."""
     scale, rho = np.array([30.0, 1e3]), np.array([1.0 - 0.5 / 900, 1.0 - 0.5 / 1e6])
-    value, slope = pairs(nsd.activation(name), scale, scale, rho)
-    want = 0.5 * np.exp(-(scale**2) * (1.0 - rho))
+    value, slope = pairs(nsd.activation(name), scale, scale, rho[:, None])
+    want = 0.5 * np.exp(-(scale**2) * (1.0 - rho))[:, None]
     assert_close(value, want, 1e-9)  # 1 - rho has lost six digits
     assert_close(slope, want, 1e-9)
 
@@ -174,8 +226,8 @@ def test_waves_of_very_large_scales_are_finite(name):
 def test_slope_of_a_kink_at_zero_keeps_its_digits_near_correlation_one(gap):
     rho, one = np.array([1.0 - gap, gap - 1.0]), np.ones(2)
     lost = 4.0 / math.pi * math.asin(math.sqrt(0.5 * (1.0 - rho[0])))  # of 1, exact in the gap that rho has
-    slope = pairs(nsd.activation("abs"), one, one, rho)[1]
-    assert_close(slope, [1.0 - lost, lost - 1.0], VALUES, scale=1.0)
+    slope = pairs(nsd.activation("abs"), one, one, rho[:, None])[1]
+    assert_close(slope, [[1.0 - lost], [lost - 1.0]], EXPECTATIONS, scale=1.0)
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.SmoothnessWarning")
@@ -190,9 +242,7 @@ def test_few_hard_pairs_do_not_make_long_series(monkeypatch):
     """One near copy among many samples once cost series of 4096 terms at every scale: 30 s instead of 0.2 s."""
     made = []
     expand = series.Mehler.expand
-    monkeypatch.setattr(
-        series.Mehler, "expand", lambda self, s, terms: (made.append(terms), expand(self, s, terms))[1]
-    )
+    monkeypatch.setattr(series.Mehler, "expand", lambda self, s, terms: (made.append(terms), expand(self, s, terms))[1])
     rng = np.random.default_rng(0)
     s, i = rng.uniform(0.5, 2.0, 60), torch.arange(3)
     for name in ("hardtanh", "elu"):
@@ -209,4 +259,4 @@ def test_value_of_a_function_that_jumps():
     s, t, rho = np.array([1.0, 0.7, 2.0]), np.array([1.0, 1.3, 0.4]), np.array([0.9999, -0.99, 1.0 - 1e-6])
     both, _ = polygon._upper_quadrant(knot / s, knot / t, rho)
     want = 4.0 * both - 2.0 * ndtr(-knot / s) - 2.0 * ndtr(-knot / t) + 1.0
-    assert_close(polar.evaluate(step, s, t, rho)[0], want, VALUES, scale=1.0)
+    assert_close(polar.evaluate(step, s, t, rho)[0], want, EXPECTATIONS, scale=1.0)
