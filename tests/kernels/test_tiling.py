@@ -183,3 +183,18 @@ def test_single_precision_input_is_not_copied_whole():
     """Blocks are converted when they are read; the result is that of the converted whole."""
     X = samples().astype(np.float32)
     np.testing.assert_array_equal(nsd.ck(DEQ, X), nsd.ck(DEQ, X.astype(np.float64)))
+
+
+@ROUTES
+@SPECS
+def test_features_that_are_zero_throughout_add_nothing(spec, compiled_from):
+    X, Y = samples(), samples(70, seed=1)
+    wide_x, wide_y = np.zeros((150, 12)), np.zeros((70, 12))
+    wide_x[:, 2:9], wide_y[:, 2:9] = X, Y
+    wide_y[:, 10] = 0.1  # used by one side alone
+    for K, wide in zip(nsd.kernels(spec, X), nsd.kernels(spec, wide_x), strict=True):
+        assert_close(wide, K, SAME_PAIR)
+    for block, whole in zip(
+        nsd.kernels(spec, wide_x, wide_y), nsd.kernels(spec, np.vstack([wide_x, wide_y])), strict=True
+    ):
+        assert_close(block, whole[:150, 150:], SAME_PAIR)

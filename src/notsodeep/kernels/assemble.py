@@ -23,13 +23,14 @@ def assemble(
     records: list[Record] = []
 
     def done(record: Record) -> None:
-        require(record, on_failure)
         records.append(record)
         progress.advance()
 
     with Progress(len(places)) as progress:
-        tiler.run(places, targets, done)
-    return out, reduce(Record.and_then, records)
+        records.append(tiler.run(places, targets, done))
+    record = reduce(Record.and_then, records)
+    require(record, on_failure)
+    return out, record
 
 
 def _empty(shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:

@@ -136,7 +136,7 @@ class Engine:
 
     def __init__(self, model: Any, sides: Sides, pairs: int) -> None:
         self._model, self._sides, self._pairs = model, sides, pairs
-        self._terms, self._singled_out = TERMS[0], 0
+        self._terms, self._singled_out, self._seen = TERMS[0], 0, 0
         self._buffers = local()
         self.workers = torch.get_num_threads()
 
@@ -162,7 +162,7 @@ class Engine:
         on_diagonal = square and place[0] == place[1]
         program = _program(self._model, left.packed[1], right.packed[1])
         program(gram, on_diagonal, (ck, ntk, where, record, scratch))
-        hard = self._left(int(record[0]), gram.size, target)
+        hard = self._left(int(record[0]), gram.size, target, on_diagonal)
         self._reflect(target, on_diagonal)
         return Record(float(record[1]), int(record[2])), hard
 
@@ -176,15 +176,19 @@ class Engine:
         np.matmul(left, right.T, out=buffer.reshape(len(left), -1)[:, : len(right)])
         return buffer
 
-    def _left(self, count: int, pairs: int, target: Target) -> torch.Tensor:
+    def _left(self, count: int, pairs: int, target: Target, on_diagonal: bool) -> torch.Tensor:
         """Return the places of the pairs that are left; many of them make the series longer from now on."""
+        self._seen += pairs
         if not count:
             return torch.empty((0, 2), dtype=torch.int64)
-        self._singled_out += count
-        if self._singled_out * self._pairs > _WORTH_LONGER * pairs:
-            self._terms = TERMS[-1]
         view = next(view for view in target.views if view is not None)
-        return torch.from_numpy(np.argwhere(np.isnan(view.numpy())))
+        found = np.argwhere(np.isnan(view.numpy()))
+        if on_diagonal:
+            found = found[found[:, 0] < found[:, 1]]  # the diagonal and what is below it come otherwise
+        self._singled_out += len(found)
+        if self._singled_out * self._pairs > _WORTH_LONGER * max(self._seen, self._pairs // 20):
+            self._terms = TERMS[-1]
+        return torch.from_numpy(found)
 
     @staticmethod
     def _reflect(target: Target, on_diagonal: bool) -> None:

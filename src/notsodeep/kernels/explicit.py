@@ -69,8 +69,10 @@ class ExplicitModel:
         layers = (tuple(torch.from_numpy(c).to(block.squared_norms) for c in part.T.copy()) for part in found)
         return ExplicitSide(block.squared_norms, *layers)
 
-    def pair(self, left: ExplicitSide, right: ExplicitSide, origin: tuple[int, int]) -> ExplicitPairs:
-        """Return the kernels of pairs of samples."""
+    def pair(
+        self, left: ExplicitSide, right: ExplicitSide, names: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> ExplicitPairs:
+        """Return the kernels of pairs of samples; no message needs their names."""
         return ExplicitPairs(self, left, right)
 
     def diagonals(self, side: ExplicitSide) -> Values:

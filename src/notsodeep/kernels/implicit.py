@@ -77,9 +77,11 @@ class ImplicitModel:
         tensors = (torch.from_numpy(np.ascontiguousarray(c)).to(block.squared_norms) for c in columns)
         return ImplicitSide(block.squared_norms, *tensors)
 
-    def pair(self, left: ImplicitSide, right: ImplicitSide, origin: tuple[int, int]) -> ImplicitPairs:
-        """Return the kernels of pairs of samples."""
-        return ImplicitPairs(self, left, right, origin)
+    def pair(
+        self, left: ImplicitSide, right: ImplicitSide, names: tuple[torch.Tensor, torch.Tensor] | None = None
+    ) -> ImplicitPairs:
+        """Return the kernels of pairs of samples, which messages call by the numbers ``names``."""
+        return ImplicitPairs(self, left, right, names)
 
     def diagonals(self, side: ImplicitSide) -> Values:
         """Return both kernels of each sample with itself."""
@@ -120,8 +122,14 @@ class _Pairs(NamedTuple):
 class ImplicitPairs:
     """The kernels of a DEQ on pairs of samples (a :class:`~notsodeep.kernels.model.PairKernel`)."""
 
-    def __init__(self, model: ImplicitModel, left: ImplicitSide, right: ImplicitSide, origin: tuple[int, int]) -> None:
-        self._model, self._left, self._right, self._origin = model, left, right, origin
+    def __init__(
+        self,
+        model: ImplicitModel,
+        left: ImplicitSide,
+        right: ImplicitSide,
+        names: tuple[torch.Tensor, torch.Tensor] | None,
+    ) -> None:
+        self._model, self._left, self._right, self._names = model, left, right, names
         self._a2 = model.deq.sigma_a2
         self._dual = Dual(model.activation, left.scales, right.scales, model.mehlers[0])
 
@@ -189,7 +197,9 @@ class ImplicitPairs:
 
     def _unsettled(self, pairs: _Pairs, moving: torch.Tensor) -> str:
         worst = int(pairs.last_step.argmax())
-        row, column = (int(k[worst]) + first for k, first in zip((pairs.i, pairs.j), self._origin, strict=True))
+        row, column = int(pairs.i[worst]), int(pairs.j[worst])
+        if self._names is not None:
+            row, column = int(self._names[0][row]), int(self._names[1][column])
         return (
             f"the kernel fixed point of {int(moving.sum())} pairs did not settle in {_NEWTON_STEPS} Newton steps "
             f"(relative step {float(pairs.last_step[worst]):.1e} at row {row}, column {column}): "

@@ -74,8 +74,8 @@ class Model(Protocol):
     def side(self, block: Block) -> Any:
         """Return what depends on the samples of one side alone (a :class:`Side`)."""
 
-    def pair(self, left: Any, right: Any, origin: tuple[int, int]) -> PairKernel:
-        """Return the kernels of samples of two sides, of which ``origin`` counts the first row and column."""
+    def pair(self, left: Any, right: Any, names: tuple[torch.Tensor, torch.Tensor] | None = None) -> PairKernel:
+        """Return the kernels of samples of two sides; ``names`` are the numbers that messages call the samples."""
 
     def diagonals(self, side: Any) -> Values:
         """Return the kernels of each sample with itself, from one-dimensional integrals."""

@@ -26,6 +26,8 @@ class Block:
 class Samples:
     """Rows of data ``(n, p)``, as the user has them: nothing is copied, blocks are converted when they are read.
 
+    ``used`` tells which features are not zero throughout: the borders of images often are.
+
     Raises
     ------
     ValueError
@@ -36,6 +38,7 @@ class Samples:
         self._table: Any = value.detach() if is_tensor(value) else np.asarray(value)
         table(name, self._table)
         self.n, self.p = map(int, self._table.shape)
+        self.used = torch.zeros(self.p, dtype=torch.bool, device=self.device)
         self.low, self.high, self.mean_square = self._norms(name)
 
     @property
@@ -45,22 +48,34 @@ class Samples:
 
     def block(self, start: int, stop: int) -> Block:
         """Return the samples from ``start`` to ``stop``."""
-        rows = self._read(start, stop)
+        return self._block(self._read(start, stop))
+
+    def gather(self, rows: torch.Tensor) -> Block:
+        """Return single samples."""
+        return self._block(self._convert(self._table[rows if is_tensor(self._table) else rows.numpy()]))
+
+    @staticmethod
+    def _block(rows: torch.Tensor) -> Block:
         return Block(rows, rows.square().sum(dim=1))
 
     def _read(self, start: int, stop: int) -> torch.Tensor:
-        part = self._table[start:stop]
+        return self._convert(self._table[start:stop])
+
+    @staticmethod
+    def _convert(part: Any) -> torch.Tensor:
         if is_tensor(part):
             return part.to(torch.float64)
         array = np.ascontiguousarray(part, dtype=np.float64)
         return torch.from_numpy(array if array.flags.writeable else array.copy())  # torch warns of the others
 
     def _norms(self, name: str) -> tuple[float, float, float]:
-        """Return the smallest and the largest norm, and the mean of the squared ones."""
+        """Return the smallest and the largest norm, and the mean of the squared ones; note which features are used."""
         step = max(1, _CHUNK // self.p)
         low, high, total = np.inf, 0.0, 0.0
         for start in range(0, self.n, step):
-            squares = self._read(start, min(self.n, start + step)).square().sum(dim=1)
+            rows = self._read(start, min(self.n, start + step))
+            squares = rows.square().sum(dim=1)
+            self.used |= rows.count_nonzero(dim=0) > 0
             least, most = float(squares.min()), float(squares.max())
             if not (least > 0.0 and most < np.inf):
                 self._refuse(name, start, step)

@@ -13,6 +13,7 @@ from notsodeep.kernels.model import Model
 from notsodeep.kernels.samples import Block, Samples
 
 _KEPT = 32  # blocks that are kept
+_WORTH_LEAVING_OUT = 0.95  # share of used features below which the others are left out of the products
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Ready:
     block: Block
     side: Any
     rows: torch.Tensor
-    """In the precision of the Gram matrix"""
+    """In the precision of the Gram matrix, and without features that add nothing to it"""
     packed: tuple[int, Any] = (0, None)
     """Number of terms, and the coefficients for the compiled loops"""
 
@@ -32,6 +33,8 @@ class Sides:
 
     def __init__(self, model: Model, x: Samples, y: Samples, dtype: torch.dtype) -> None:
         self._model, self._x, self._y, self._dtype = model, x, y, dtype
+        used = torch.nonzero(x.used & y.used)[:, 0]
+        self._features = used if len(used) < _WORTH_LEAVING_OUT * x.p else None
         self._kept: OrderedDict[tuple[bool, int, int], Ready] = OrderedDict()
         self._lock = Lock()
 
@@ -59,4 +62,5 @@ class Sides:
 
     def _make(self, part: slice, of_y: bool) -> Ready:
         block = (self._y if of_y else self._x).block(part.start, part.stop)
-        return Ready(block, self._model.side(block), block.rows.to(self._dtype))
+        rows = block.rows if self._features is None else block.rows[:, self._features]
+        return Ready(block, self._model.side(block), rows.to(self._dtype))

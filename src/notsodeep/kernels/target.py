@@ -29,6 +29,11 @@ class Target:
         ck, ntk = (None if m is None else m[self.rows, self.columns] for m in self.matrices)
         return ck, ntk
 
+    @property
+    def failed(self) -> bool:
+        """Whether an entry of the tile is NaN."""
+        return any(bool(view.isnan().any()) for view in self.views if view is not None)
+
     def put(self, i: torch.Tensor, j: torch.Tensor, values: tuple[torch.Tensor, torch.Tensor], both: bool) -> None:
         """Write values of single pairs, counted within the tile; ``both`` for a tile on the diagonal."""
         rows, columns = i + self.rows.start, j + self.columns.start

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,8 @@ from notsodeep.kernels.explicit import ExplicitModel
 from notsodeep.kernels.implicit import ImplicitModel
 from notsodeep.kernels.model import Model, PairKernel, Record, Values
 from notsodeep.kernels.samples import Samples
-from notsodeep.kernels.sides import Ready, Sides
+from notsodeep.kernels.sides import Sides
+from notsodeep.kernels.singles import MOST, Singles
 from notsodeep.kernels.target import Target
 from notsodeep.spec import DEQ, Spec
 
@@ -21,7 +22,6 @@ COMPILED_FROM = 1 << 21  # pairs that make up for loading (and once, compiling) 
 _SMALL, _LARGE = 768, 1024  # rows and columns of a tile
 _MANY = 16_384  # samples from which tiles are large
 _STRIP = 1 << 17  # pairs that the uncompiled route holds at a time: a dozen arrays of them stay in cache
-_PART = 1 << 16  # single pairs treated together
 
 Place = tuple[slice, slice]
 
@@ -80,14 +80,21 @@ class Tiler:
                 found.append((rows, slice(start, min(self.y.n, start + self._size))))
         return found
 
-    def run(self, places: Sequence[Place], targets: Sequence[Target], done: Callable[[Record], None]) -> None:
+    def run(self, places: Sequence[Place], targets: Sequence[Target], done: Callable[[Record], None]) -> Record:
         """Fill the targets with the kernels at the places; ``done`` gets the record of each, in their order.
 
-        Entries are NaN where a record tells of a failure.
+        Returns the record of the pairs that were treated one by one. Entries are NaN where it tells of a failure.
         """
+        singles, later = Singles(self.model, self.x, self.y), Record()
         bulk = self._engine.run(places, targets, self.square) if self._engine else self._plainly(places, targets)
         for place, target, (record, hard) in zip(places, targets, bulk, strict=True):
-            done(record.and_then(self._finish(place, target, hard)))
+            if self._on_diagonal(place):
+                self._fill_diagonal(place, target)
+            singles.add(hard, target, (place[0].start, place[1].start), self._on_diagonal(place))
+            done(replace(record, singled_out=len(hard)))
+            if singles.count >= MOST:
+                later = later.and_then(singles.fill())
+        return later.and_then(singles.fill())
 
     def diagonals(self) -> Values:
         """Return the kernels of each row sample with itself."""
@@ -98,37 +105,19 @@ class Tiler:
     def _plainly(self, places: Sequence[Place], targets: Sequence[Target]) -> Iterator[tuple[Record, torch.Tensor]]:
         """Fill the targets by the uncompiled route; yield records and the places of pairs that it is not right for."""
         for place, target in zip(places, targets, strict=True):
-            left, right, kernel = self._pair(place)
+            left, right = self._sides.rows(place[0]), self._sides.columns(place[1])
+            kernel, on_diagonal = self.model.pair(left.side, right.side), self._on_diagonal(place)
             record, hard = _strips(kernel, left.rows @ right.rows.T, target)
-            target.reflect(self._on_diagonal(place))
-            yield record, hard
-
-    def _pair(self, place: Place) -> tuple[Ready, Ready, PairKernel]:
-        left, right = self._sides.rows(place[0]), self._sides.columns(place[1])
-        return left, right, self.model.pair(left.side, right.side, (place[0].start, place[1].start))
+            target.reflect(on_diagonal)
+            yield record, hard[hard[:, 0] < hard[:, 1]] if on_diagonal else hard
 
     def _on_diagonal(self, place: Place) -> bool:
         return self.square and place[0] == place[1]
 
-    def _finish(self, place: Place, target: Target, hard: torch.Tensor) -> Record:
-        """Fill in the pairs that were left, and the diagonal."""
-        on_diagonal = self._on_diagonal(place)
-        if on_diagonal:
-            hard = hard[hard[:, 0] < hard[:, 1]]  # the diagonal and what is below it come otherwise
-        if not (on_diagonal or len(hard)):
-            return Record()
-        left, right, kernel = self._pair(place)
-        record = Record(singled_out=len(hard))
-        for part in hard.split(_PART) if len(hard) else ():
-            i, j = part.unbind(dim=1)
-            values, found = _singly(kernel, i, j, torch.linalg.vecdot(left.block.rows[i], right.block.rows[j]))
-            target.put(i, j, values, on_diagonal)
-            record = record.and_then(found)
-        if on_diagonal:
-            for view, diagonal in zip(target.views, self.model.diagonals(left.side), strict=True):
-                if view is not None:
-                    view.diagonal().copy_(diagonal)
-        return record
+    def _fill_diagonal(self, place: Place, target: Target) -> None:
+        for view, diagonal in zip(target.views, self.model.diagonals(self._sides.rows(place[0]).side), strict=True):
+            if view is not None:
+                view.diagonal().copy_(diagonal)
 
 
 def _strips(kernel: PairKernel, gram: torch.Tensor, target: Target) -> tuple[Record, torch.Tensor]:
@@ -147,15 +136,6 @@ def _strips(kernel: PairKernel, gram: torch.Tensor, target: Target) -> tuple[Rec
     return record, torch.cat(hard)
 
 
-def _singly(kernel: PairKernel, i: torch.Tensor, j: torch.Tensor, gram: torch.Tensor) -> tuple[Values, Record]:
-    """Return the kernels of single pairs, NaN and the reason where that fails."""
-    try:
-        return kernel.pairs(i, j, gram)
-    except ConvergenceError as error:
-        nothing = torch.full_like(gram, torch.nan)
-        return Values(nothing, nothing), Record(failure=str(error))
-
-
 def iterate(tiler: Tiler, wanted: tuple[str, ...], on_failure: str) -> Iterator[Tile]:
     """Yield tiles with the wanted kernels, in arrays of their own."""
     places = tiler.places()
@@ -163,10 +143,11 @@ def iterate(tiler: Tiler, wanted: tuple[str, ...], on_failure: str) -> Iterator[
         part = places[first : first + tiler.batch]
         targets = [_target(tiler, place, wanted) for place in part]
         records: list[Record] = []
-        tiler.run(part, targets, records.append)
+        later = tiler.run(part, targets, records.append)
+        require(later, on_failure)
         for (rows, columns), target, record in zip(part, targets, records, strict=True):
-            require(record, on_failure)
-            yield Tile(rows, columns, target.ck, target.ntk, record, tiler.square and rows != columns)
+            whole = record.and_then(later if target.failed else replace(later, failure=None))
+            yield Tile(rows, columns, target.ck, target.ntk, whole, tiler.square and rows != columns)
 
 
 def _target(tiler: Tiler, place: Place, wanted: tuple[str, ...]) -> Target:
