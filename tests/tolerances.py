@@ -251,6 +251,10 @@ STENCIL_AT_A_CUSP = 1e-7
 """The same at a distance of 0.1 from where the function behaves like a root: its fifth derivative grows there."""
 
 
+TRUNCATED = 1e-13
+"""A Mehler series cut off where its remainder is 1e-14, against an exact expectation of 1e-13 of the same bound."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 
