@@ -13,7 +13,7 @@ import torch
 from scipy.special import ndtr
 
 import notsodeep as nsd
-from notsodeep.activations.duals import Dual, polar, polygon, series
+from notsodeep.activations.duals import Dual, polar, polygon, series, surface
 from notsodeep.errors import ConvergenceError
 from tests.reference import graded_dual, naive_kernels
 from tests.reference.dual_functions import CASES
@@ -180,6 +180,68 @@ def test_swapping_the_two_samples_changes_nothing(case):
     there, back = pairs(case.phi, s, t, rho), pairs(case.phi, t, s, rho)
     for k in (0, 1):
         assert_close(there[k], back[k], case.bounds[k], scale=case.size[k][2:3])
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("name", ["elu", "gelu", "softsign", "tanh", "custom_cube"])
+def test_thousands_of_similar_pairs_are_interpolated(name, sign):
+    """Between others of their octaves and angles, the pairs of the reference keep their digits."""
+    (entry,) = (entry for entry in FIXTURE["cases"] if entry["name"] == name)
+    case, rng = Case.of(entry), np.random.default_rng(11)
+    scales = np.stack([case.s, case.t])
+    asked = np.argwhere((np.abs(np.log2(scales)).max(axis=0) < 0.5)[:, None] & (sign * RHO > 0.95))
+    block, column = asked.T
+    s, t = 2.0 ** rng.uniform(-0.5, 0.5, (2, 6000))
+    rho = sign * np.cos(rng.uniform(0.0, 0.39, 6000))
+    s, t, rho = (np.append(x, y) for x, y in ((s, case.s[block]), (t, case.t[block]), (rho, RHO[column])))
+    made = polar._table.cache_info().currsize
+    got = [x[6000:] for x in polar.evaluate(case.phi, s, t, rho)]
+    assert polar._table.cache_info().currsize > made
+    for k, what in enumerate(("value", "slope")):
+        size = case.size[k][block, column]
+        assert_close(got[k], case.want[k][block, column], EXPECTATIONS, scale=size, what=what)
+
+
+@pytest.mark.parametrize("name", ["custom", "custom_bend"])
+def test_functions_with_kinks_away_from_zero_have_no_table(name, monkeypatch):
+    """They are singular where both scales and both samples agree."""
+    monkeypatch.setattr(polar, "_by_quadrature", lambda phi, s, *_: np.zeros((2, s.size)))
+    made, one = polar._table.cache_info().currsize, np.ones(20_000)
+    polar.evaluate(USERS[name](), one, one, 0.99 * one)
+    assert polar._table.cache_info().currsize == made
+
+
+@pytest.mark.parametrize(("rate", "angles"), [(30.0, (16,)), (400.0, surface.ANGLES)])
+def test_a_table_that_does_not_converge_is_none(rate, angles):
+    box = surface.Box(0, 0, 0, 1)
+    assert surface.table(lambda s, t, theta: np.stack([np.cos(rate * theta), s * t * 0.1]), box, angles) is None
+
+
+@pytest.mark.parametrize("box", [surface.Box(0, 0, 0, 1), surface.Box(-2, 3, 5, -1)])
+def test_tables_interpolate_analytic_functions(box):
+    def f(s, t, theta):
+        both = np.log(s) + np.log(np.abs(t))
+        return np.stack([np.sin(both + theta), np.sign(t) * np.exp(-theta) / (3.0 + np.cos(both))])
+
+    rng = np.random.default_rng(2)
+    x, y, theta = (rng.uniform(low, high, 5000) for low, high in box.ends)
+    s, t = 2.0**x, box.sign * 2.0**y
+    found = surface.table(f, box, surface.ANGLES)
+    assert_close(surface.interpolate(found, box, s, t, theta), f(s, t, theta), EXPECTATIONS, scale=1.0)
+    assert {b for b, _ in surface.boxes(s, t, theta)} == {box}
+
+
+def test_boxes_share_all_pairs_out():
+    rng = np.random.default_rng(5)
+    s, t = np.sort(np.exp(rng.uniform(-3.0, 2.3, (2, 3000))), axis=0)
+    t, theta = t * rng.choice([-1.0, 1.0], 3000), rng.uniform(0.0, 0.5 * np.pi, 3000)
+    places = []
+    for box, part in surface.boxes(s, t, theta):
+        for (low, high), x in zip(box.ends, (np.log2(s[part]), np.log2(np.abs(t[part])), theta[part]), strict=True):
+            assert low <= x.min() <= x.max() <= high
+        assert (np.sign(t[part]) == box.sign).all()
+        places.append(part)
+    assert_close(np.sort(np.concatenate(places)), np.arange(3000), 0.0)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
