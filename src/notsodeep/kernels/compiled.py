@@ -139,16 +139,14 @@ class Engine:
         self._terms, self._singled_out, self._seen = TERMS[0], 0, 0
         self._buffers = local()
         self.workers = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(self.workers)  # its threads end with it
 
     def run(self, places: Sequence[Any], targets: Sequence[Target], square: bool) -> Iterator[tuple[Record, Any]]:
         """Fill the targets; yield records and the places of the pairs that are left, as NaN, to other routes."""
-        with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(self.workers) as pool:
-            try:
-                found = pool.map(partial(self._tile, square), places, targets)
-                self._sides.rows(places[0][0], self._terms)  # while products are taken; what it warns of, it warns here
-                yield from found
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        with _blas().limit(limits=1, user_api="blas"):
+            found = self._pool.map(partial(self._tile, square), places, targets)
+            self._sides.rows(places[0][0], self._terms)  # while products are taken; what it warns of, it warns here
+            yield from found
 
     def _tile(self, square: bool, place: Any, target: Target) -> tuple[Record, Any]:
         gram = self._gram(place)

@@ -12,7 +12,7 @@ import torch
 from notsodeep.kernels.model import Model
 from notsodeep.kernels.samples import Block, Samples
 
-_KEPT = 32  # blocks that are kept
+_KEPT = 64  # blocks that are kept, of 2 MiB each
 _WORTH_LEAVING_OUT = 0.95  # share of used features below which the others are left out of the products
 
 
