@@ -12,6 +12,7 @@ from notsodeep.activations.forms import PiecewiseLinear
 Pair = tuple[torch.Tensor, torch.Tensor]
 _NEARLY_ALL = 0.98  # share of a block that a series must cover before the whole block gets it
 _LONGEST_FOR_ALL = 128  # terms that a whole block gets at most
+_LONGEST_BESIDE_TABLES = 384  # terms where the quadrature has tables, which cost less than a longer series
 _WORTH = 32  # terms that cost as much as the polar quadrature of a pair, at every step of Newton's method
 _BATCH = 4_000_000  # coefficients gathered at a time
 
@@ -90,6 +91,8 @@ class _Expansions:
         """Tell whether a series of ``terms`` is made already, or cheaper than ``pairs`` without one."""
         if terms in self._known or terms <= _LONGEST_FOR_ALL:
             return True
+        if terms > _LONGEST_BESIDE_TABLES and not any(self.activation.kinks):
+            return False
         return not isinstance(self.activation.form, PiecewiseLinear) and pairs * _WORTH >= terms
 
     def covers(self, terms: int, i: torch.Tensor, j: torch.Tensor, log_rho: torch.Tensor) -> torch.Tensor:
