@@ -1,7 +1,7 @@
 """Bivariate expectations ``E[phi(u) phi(v)]`` and ``E[phi'(u) phi'(v)]`` of correlated Gaussians.
 
 ``closed`` has the elementary closed forms, ``series`` Mehler's expansion with a bound on what it leaves out,
-``polygon`` piecewise-linear functions by Owen's T, ``polar`` quadrature for the rest (with tables of it in ``surface``);
+``polygon`` piecewise-linear functions by Owen's T, ``polar`` quadrature for the rest (tables of it in ``surface``);
 ``dual`` puts them together. ``differentiable`` makes functions for autograd of it, from derivatives in ``partials``.
 """
 
