@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from threading import local
 from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
 
 from notsodeep.activations.duals.series import TOLERANCE, UNKNOWN, Mehler
 from notsodeep.activations.forms import PiecewiseLinear
 from notsodeep.checks import FloatArray
 from notsodeep.kernels import loops
+from notsodeep.kernels.blas import one_thread
 from notsodeep.kernels.explicit import ExplicitModel
 from notsodeep.kernels.implicit import ImplicitModel
 from notsodeep.kernels.model import Record
@@ -143,7 +143,7 @@ class Engine:
 
     def run(self, places: Sequence[Any], targets: Sequence[Target], square: bool) -> Iterator[tuple[Record, Any]]:
         """Fill the targets; yield records and the places of the pairs that are left, as NaN, to other routes."""
-        with _blas().limit(limits=1, user_api="blas"):
+        with one_thread():
             found = self._pool.map(partial(self._tile, square), places, targets)
             self._sides.rows(places[0][0], self._terms)  # while products are taken; what it warns of, it warns here
             yield from found
@@ -196,12 +196,6 @@ class Engine:
                 loops.symmetrize(matrix.numpy(), rows.start, columns.start, rows.stop - rows.start)
             elif matrix is not None and target.mirrored:
                 loops.mirror(matrix.numpy(), rows.start, rows.stop, columns.start, columns.stop)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Return what sets the threads of NumPy's products: beside our own they would only wait for each other."""
-    return ThreadpoolController()
 
 
 def _program(model: Any, left: Packed, right: Packed) -> Callable[..., None]:
