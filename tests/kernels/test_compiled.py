@@ -81,3 +81,19 @@ def test_many_pairs_near_one_make_the_series_longer(monkeypatch):
         found.append(nsd.kernels.solve(deq, X, X[:90].copy()))
     assert found[0].record.singled_out <= found[1].record.singled_out
     assert_close(found[0].ck, found[1].ck, SAME_PAIR)
+
+
+def test_threads_may_go_on_to_longer_series_while_others_work(monkeypatch):
+    """Sides are packed anew under the hands of other threads; each tile keeps to one length."""
+    monkeypatch.setattr(tiling, "COMPILED_FROM", 0)
+    monkeypatch.setattr(tiling, "_SMALL", 16)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(compiled, "_WORTH_LONGER", 0)
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((200, 6)) * 0.3 + 1.0
+    X /= np.sqrt((X**2).sum(axis=1).mean())
+    deq = nsd.DEQ("elu")
+    found = nsd.kernels.solve(deq, X)
+    monkeypatch.setattr(tiling, "COMPILED_FROM", 1 << 60)
+    for many, plain in zip((found.ck, found.ntk), nsd.kernels(deq, X), strict=True):
+        assert_close(many, plain, SAME_PAIR)

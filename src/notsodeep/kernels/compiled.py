@@ -145,28 +145,27 @@ class Engine:
         """Fill the targets; yield records and the places of the pairs that are left, as NaN, to other routes."""
         with one_thread():
             found = self._pool.map(partial(self._tile, square), places, targets)
-            self._sides.rows(places[0][0], self._terms)  # while products are taken; what it warns of, it warns here
+            first = self._sides.rows(places[0][0])
+            self._sides.packed(first, self._terms)  # while products are taken; what it warns of, it warns here
             yield from found
 
     def _tile(self, square: bool, place: Any, target: Target) -> tuple[Record, Any]:
-        gram = self._gram(place)
-        left, right = self._sides.rows(place[0], self._terms), self._sides.columns(place[1], self._terms)
-        if left.packed[0] != right.packed[0]:  # another thread has just gone on to longer series
-            left = self._sides.rows(place[0], right.packed[0])
+        left, right, terms = self._sides.rows(place[0]), self._sides.columns(place[1]), self._terms
+        gram = self._gram(left.rows.numpy(), right.rows.numpy())
+        packed = self._sides.packed(left, terms), self._sides.packed(right, terms)
         record, scratch = np.zeros(3), np.zeros(loops.SLOTS * loops.LANES)
         where = np.array([target.rows.start, target.columns.start, place[1].stop - place[1].start])
         nothing = np.empty((0, 0), dtype=gram.dtype)
         ck, ntk = (nothing if m is None else m.numpy() for m in target.matrices)
         on_diagonal = square and place[0] == place[1]
-        program = _program(self._model, left.packed[1], right.packed[1])
+        program = _program(self._model, *packed)
         program(gram, on_diagonal, (ck, ntk, where, record, scratch))
         hard = self._left(int(record[0]), gram.size, target, on_diagonal)
         self._reflect(target, on_diagonal)
         return Record(float(record[1]), int(record[2])), hard
 
-    def _gram(self, place: Any) -> Any:
+    def _gram(self, left: Any, right: Any) -> Any:
         """Return products of samples in strips ``(R, S, LANES)``, filled up with zeros; a thread has one buffer."""
-        left, right = self._sides.rows(place[0]).rows.numpy(), self._sides.columns(place[1]).rows.numpy()
         shape = len(left), -(-len(right) // loops.LANES), loops.LANES
         buffer = getattr(self._buffers, "gram", None)
         if buffer is None or buffer.shape != shape:

@@ -38,22 +38,27 @@ class Sides:
         self._kept: OrderedDict[tuple[bool, int, int], Ready] = OrderedDict()
         self._lock = Lock()
 
-    def rows(self, part: slice, terms: int = 0) -> Ready:
-        """Return some of the rows' samples, with coefficients for the loops if ``terms`` of them are asked for."""
-        return self._get(part, False, terms)
+    def rows(self, part: slice) -> Ready:
+        """Return some of the rows' samples."""
+        return self._get(part, False)
 
-    def columns(self, part: slice, terms: int = 0) -> Ready:
+    def columns(self, part: slice) -> Ready:
         """Return some of the columns' samples."""
-        return self._get(part, self._y is not self._x, terms)
+        return self._get(part, self._y is not self._x)
 
-    def _get(self, part: slice, of_y: bool, terms: int) -> Ready:
+    def packed(self, ready: Ready, terms: int) -> Any:
+        """Return the coefficients of a block for the compiled loops, so many of them; the last ones are kept."""
+        from notsodeep.kernels.compiled import pack
+
+        with self._lock:
+            if ready.packed[0] != terms:
+                ready.packed = terms, pack(self._model.mehlers, ready.side.layers, terms)
+            return ready.packed[1]
+
+    def _get(self, part: slice, of_y: bool) -> Ready:
         key = (of_y, part.start, part.stop)
         with self._lock:
             ready = self._kept.get(key) or self._make(part, of_y)
-            if terms and ready.packed[0] != terms:
-                from notsodeep.kernels.compiled import pack
-
-                ready.packed = terms, pack(self._model.mehlers, ready.side.layers, terms)
             self._kept[key] = ready
             self._kept.move_to_end(key)
             if len(self._kept) > _KEPT:
