@@ -346,7 +346,6 @@ def _needs_gradient(value: Any) -> bool:
 
 
 def _tiler(spec: Spec, X: Any, Y: Any, trained: frozenset[str], dtype: str, size: int | None = None) -> Tiler:
-    trainable_weights(spec, "all")
     choice("dtype", dtype, _DTYPES)
     x = Samples("X", X)
     y = x if Y is None or Y is X else Samples("Y", Y)

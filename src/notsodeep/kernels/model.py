@@ -46,14 +46,6 @@ class Record:
         )
 
 
-class Side(Protocol):
-    """What depends on some samples alone."""
-
-    @property
-    def layers(self) -> tuple[torch.Tensor, ...]:
-        """Standard deviations ``(n,)`` of the pre-activations of each layer."""
-
-
 class PairKernel(Protocol):
     """A model's kernels on pairs from two sides; ``i`` and ``j`` count within them."""
 
@@ -72,7 +64,7 @@ class Model(Protocol):
         """Expansions of each layer's activation."""
 
     def side(self, block: Block) -> Any:
-        """Return what depends on the samples of one side alone (a :class:`Side`)."""
+        """Return what depends on some samples alone; its ``layers`` are their scales ``(n,)`` in each layer."""
 
     def pair(self, left: Any, right: Any, names: tuple[torch.Tensor, torch.Tensor] | None = None) -> PairKernel:
         """Return the kernels of samples of two sides; ``names`` are the numbers that messages call the samples."""
