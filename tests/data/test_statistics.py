@@ -1,10 +1,19 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from notsodeep.data import GaussianMixture, Statistics
-from tests.tolerances import CENTRED_TRACES, SAMPLES, STANDARD_ERRORS_OF_REPEATS, TRACE_ROUTES, TRACES
+from notsodeep.data import GaussianMixture, Statistics, groups
+from notsodeep.data import clusters as k_means
+from tests.tolerances import (
+    CENTRED_TRACES,
+    SAMPLES,
+    STANDARD_ERRORS_OF_REPEATS,
+    TRACE_ROUTES,
+    TRACES,
+    assert_close,
+)
 
 REPEATS = 1500
 
@@ -33,7 +42,10 @@ def test_from_mixture_is_the_definition():
         expected = np.sum((X[i] - gm.means[a] / math.sqrt(p)) ** 2) - np.trace(C[a]) / p
         assert st.psi[i] == pytest.approx(expected, abs=SAMPLES)
         assert st.J[i].tolist() == [float(a == 0), float(a == 1)]
+    products = [[sum(gm.means[a, i] * gm.means[b, i] for i in range(p)) / p for b in range(2)] for a in range(2)]
+    assert_close(st.mean_products, products, TRACES)
     assert (st.n, st.p, st.classes, st.counts.tolist()) == (n, p, (0, 1), [6, 9])
+    assert st.source == "population"
 
 
 def test_from_mixture_of_one_class_and_of_an_empty_class():
@@ -51,7 +63,7 @@ def test_from_mixture_of_one_class_and_of_an_empty_class():
 def test_estimates_are_unbiased_where_the_plug_in_is_not(p, n):
     gm = mixture(p)
     population = Statistics.from_mixture(gm, *gm.sample(n, seed=0))
-    found = {"T": [], "t": [], "within": [], "plug-in": []}
+    found = {"T": [], "t": [], "within": [], "means": [], "plug-in": [], "plain means": []}
     for seed in range(REPEATS):
         X, y = gm.sample(n, seed=seed)
         st = Statistics.from_data(X, y)
@@ -59,18 +71,26 @@ def test_estimates_are_unbiased_where_the_plug_in_is_not(p, n):
         found["T"].append(st.T)
         found["t"].append(st.t)
         found["within"].append(st.within_tau0**2)
+        found["means"].append(st.mean_products)
+        found["plain means"].append([np.sum(X[y == a].mean(axis=0) ** 2) for a in range(2)])
         found["plug-in"].append([p * np.sum(S[a] ** 2) for a in range(2)])
 
     def deviation(name, truth):
         draws = np.array(found[name])
         return (draws.mean(axis=0) - truth) / (draws.std(axis=0) / math.sqrt(REPEATS))
 
-    for name, truth in (("T", population.T), ("t", population.t), ("within", population.within_tau0**2)):
+    for name, truth in (
+        ("T", population.T),
+        ("t", population.t),
+        ("within", population.within_tau0**2),
+        ("means", population.mean_products),
+    ):
         worst = np.abs(deviation(name, truth)).max()
         assert worst < STANDARD_ERRORS_OF_REPEATS, f"{name}: {worst:.2f} standard errors"
     bias = [(population.T[a, a] + gm.trace(a) ** 2 / p) / (population.counts[a] - 1) for a in range(2)]  # Gaussian
     assert np.abs(deviation("plug-in", np.diag(population.T) + bias)).max() < STANDARD_ERRORS_OF_REPEATS
     assert deviation("plug-in", np.diag(population.T)).min() > 5 * STANDARD_ERRORS_OF_REPEATS
+    assert deviation("plain means", np.diag(population.mean_products)).min() > STANDARD_ERRORS_OF_REPEATS
 
 
 def test_from_data_is_the_naive_computation():
@@ -82,6 +102,7 @@ def test_from_data_is_the_naive_computation():
     within = sum((y == a).mean() * np.trace(S[a]) for a in "abc")
     assert st.classes == ("a", "b", "c")
     assert st.counts.tolist() == [7, 6, 4]
+    assert st.source == "labels"
     assert st.tau0 == pytest.approx(math.sqrt(np.mean(np.sum(X**2, axis=1))), rel=TRACES)
     assert st.within_tau0 == pytest.approx(math.sqrt(within), rel=TRACES)
     np.testing.assert_allclose(st.t, [math.sqrt(5) * (np.trace(S[a]) - within) for a in "abc"], rtol=CENTRED_TRACES)
@@ -89,6 +110,8 @@ def test_from_data_is_the_naive_computation():
         for j, b in enumerate("abc"):
             if i != j:
                 assert st.T[i, j] == pytest.approx(5 * np.trace(S[a] @ S[b]), rel=TRACES)
+            product = X[y == a].mean(axis=0) @ X[y == b].mean(axis=0) - (i == j) * np.trace(S[a]) / (y == a).sum()
+            assert st.mean_products[i, j] == pytest.approx(product, rel=CENTRED_TRACES)
         rows = X[y == a]
         n = len(rows)
         expected = np.sum((rows - rows.mean(axis=0)) ** 2, axis=1) * n / (n - 1) - np.trace(S[a])
@@ -116,11 +139,82 @@ def test_more_and_fewer_samples_than_features_give_one_answer():
     assert wide.within_tau0 == pytest.approx(narrow.within_tau0, rel=TRACES)
 
 
-def test_samples_are_not_changed():
+FIELDS = ("tau0", "within_tau0", "t", "T", "mean_products", "psi", "J")
+
+
+def assert_same(one, other, tolerance):
+    for field in FIELDS:
+        assert_close(getattr(one, field), getattr(other, field), tolerance, what=field)
+
+
+def test_the_means_are_the_rest_of_the_scale():
     X, y = mixture(6).sample(30, seed=1)
+    st = Statistics.from_data(X, y)
+    means = st.counts / st.n @ np.diag(st.mean_products)
+    assert_close(st.within_tau0**2 + means, np.mean(np.sum(X**2, axis=1)), TRACES)
+
+
+def test_without_labels_there_is_one_class():
+    X, _ = mixture(6).sample(30, seed=1)
+    st = Statistics.from_data(X)
+    assert_same(st, Statistics.from_data(X, ["only"] * 30), TRACES)
+    assert (st.classes, st.source, st.t.tolist(), st.J.shape) == ((0,), "one class", [0.0], (30, 1))
+    assert repr(st) == f"Statistics(n=30, p=6, classes=(0,), tau0={st.tau0:.6g}, source='one class')"
+
+
+def separated(sizes, p=30):
+    """Return samples and labels of classes whose means are ten times further apart than samples of one class."""
+    rng = np.random.default_rng(5)
+    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return 10.0 * np.eye(p)[y] + rng.standard_normal((len(y), p)) / math.sqrt(p), y
+
+
+@pytest.mark.parametrize("fitted", [60, 10_000])
+def test_clusters_are_the_classes_of_separated_samples(monkeypatch, fitted):
+    monkeypatch.setattr(k_means, "_FITTED", fitted)
+    X, y = separated((20, 70, 41))
+    st = Statistics.from_data(X, clusters=3)
+    by_size = np.array([2, 0, 1])[y]  # the largest class first
+    assert st.J.argmax(axis=1).tolist() == by_size.tolist()
+    assert_same(st, Statistics.from_data(X, by_size), TRACES)
+    assert (st.classes, st.source) == ((0, 1, 2), "k-means, 3 clusters")
+
+
+def test_clusters_are_seeded():
+    X = np.random.default_rng(0).standard_normal((60, 10))  # no classes: what is found depends on the start
+    draws = [Statistics.from_data(X, clusters=5, seed=seed).J for seed in (1, 1, np.random.default_rng(1), 2, 3)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    np.testing.assert_array_equal(draws[0], draws[2])
+    assert any((draws[0] != other).any() for other in draws[3:])
+
+
+@pytest.mark.parametrize("choice", [{"y": [0, 1] * 15}, {"clusters": 2}, {}])
+def test_samples_are_not_changed(choice):
+    X, _ = mixture(6).sample(30, seed=1)
     before = X.copy()
-    Statistics.from_data(X, y)
+    Statistics.from_data(X, **choice)
     np.testing.assert_array_equal(X, before)
+
+
+def test_single_precision_is_computed_in_double():
+    X, y = mixture(6).sample(30, seed=1)
+    single = X.astype(np.float32)
+    assert_same(Statistics.from_data(single, y), Statistics.from_data(single.astype(np.float64), y), TRACES)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "p"), [(3000, 1000), (1500, 2000)])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_samples_are_not_copied(dtype, n, p, labelled):
+    X = np.random.default_rng(0).standard_normal((n, p), dtype=np.float32).astype(dtype)
+    y = np.arange(n) % 3 if labelled else None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(groups, "BLOCK", X.size // 20)
+        tracemalloc.start()
+        Statistics.from_data(X, y)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 0.5 * 8 * X.size
 
 
 @pytest.mark.parametrize(
@@ -130,11 +224,34 @@ def test_samples_are_not_changed():
         (np.ones((8, 2)), [0] * 7, "y must have shape"),
         (np.ones(8), [0] * 8, "X must have shape"),
         (np.full((8, 2), np.nan), [0] * 8, "NaN or infinite"),
+        (np.ones((3, 2)), None, "X must have n >= 4 samples"),
+        (np.ones((3, 2), dtype=np.float32), None, "X must have n >= 4 samples"),
     ],
 )
 def test_bad_data(X, y, message):
     with pytest.raises(ValueError, match=message):
         Statistics.from_data(X, y)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clusters": 1}, "clusters must be an integer >= 2, got 1"),
+        ({"clusters": 2.0}, "clusters must be an integer >= 2, got 2.0"),
+        ({"clusters": 6}, "at most 5 clusters of 20 samples, got 6"),
+        ({"y": [0] * 20}, "y and clusters = 2 exclude each other"),
+        ({"seed": -1}, "seed must be a non-negative integer"),
+        (
+            {"X": np.vstack([np.eye(2)[[0] * 17], 9.0 * np.eye(2)[[1] * 3]])},
+            "gives a cluster of 3 samples.*lower clusters",
+        ),
+        ({"X": np.ones((20, 2))}, "gives a cluster of 0 samples.*repeated samples"),
+    ],
+)
+def test_bad_clusters(change, message):
+    given = {"X": np.random.default_rng(0).standard_normal((20, 2)), "clusters": 2} | change
+    with pytest.raises(ValueError, match=message):
+        Statistics.from_data(**given)
 
 
 @pytest.mark.parametrize(

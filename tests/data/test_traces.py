@@ -3,36 +3,37 @@ from itertools import product
 import numpy as np
 import pytest
 
-from notsodeep.data import traces
-from tests.tolerances import TRACES
+from notsodeep.data import groups, traces
+from tests.tolerances import TRACES, assert_close
 
 
-def groups_of(rng, sizes, p):
-    return [rng.standard_normal((n, p)) @ rng.standard_normal((p, p)) for n in sizes]
+def samples_of(sizes, p):
+    """Return shuffled samples of classes of the given sizes, with other means and covariances each, and the classes."""
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((n, p)) @ rng.standard_normal((p, p)) + rng.standard_normal(p) for n in sizes]
+    order = rng.permutation(sum(sizes))
+    return np.concatenate(X)[order], np.repeat(np.arange(len(sizes)), sizes)[order]
 
 
-def centred(groups):
-    return [group - group.mean(axis=0) for group in groups]
-
-
-def naive(groups):
-    covariances = [np.cov(group.T) for group in groups]
+def naive(X, index):
+    covariances = [np.cov(X[index == a].T) for a in range(index.max() + 1)]
     return np.array([[np.trace(a @ b) for b in covariances] for a in covariances])
 
 
-@pytest.mark.parametrize("block", [1, 40, traces._BLOCK])
-@pytest.mark.parametrize(("sizes", "p"), [((9, 4, 30), 6), ((5, 7), 40)])
+@pytest.mark.parametrize("block", [1, 40, groups.BLOCK])
+@pytest.mark.parametrize(("sizes", "p"), [((9, 4, 30), 6), ((5, 7), 40), ((23,), 9)])
 @pytest.mark.parametrize("route", [traces.products_by_samples, traces.products_by_features, traces.trace_products])
 def test_products_agree_with_dense_covariances(monkeypatch, block, sizes, p, route):
-    monkeypatch.setattr(traces, "_BLOCK", block)
-    groups = groups_of(np.random.default_rng(0), sizes, p)
-    np.testing.assert_allclose(route(centred(groups)), naive(groups), rtol=TRACES)
+    monkeypatch.setattr(groups, "BLOCK", block)
+    X, index = samples_of(sizes, p)
+    want = naive(X, index)
+    assert_close(route(groups.Groups.about_means(X, index)), want, TRACES, scale=want)
 
 
 @pytest.mark.parametrize(("n", "p", "cheaper"), [(19, 10, "products_by_samples"), (20, 10, "products_by_features")])
 def test_the_cheaper_route_is_taken(monkeypatch, n, p, cheaper):
     monkeypatch.setattr(traces, cheaper, lambda groups: "taken")
-    assert traces.trace_products([np.ones((n - 5, p)), np.ones((5, p))]) == "taken"
+    assert traces.trace_products(groups.Groups.about_means(*samples_of((n - 5, 5), p))) == "taken"
 
 
 @pytest.mark.parametrize("n", [4, 5, 6])

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from notsodeep.checks import FloatArray, labels, samples
+from notsodeep.checks import FloatArray, labels
+from notsodeep.data.groups import Groups, compact_samples
 from notsodeep.data.mixture import GaussianMixture
+from notsodeep.data.partition import Partition, by_cluster, by_label
 from notsodeep.data.traces import trace_products, trace_square
 
 LEAST = 4
 """Samples of a class that :meth:`Statistics.from_data` needs."""
+_PURPOSE = "estimate tr(C_a^2)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -38,6 +41,8 @@ class Statistics:
     """``t_a = tr(C_a - C0) / sqrt(p)``, shape ``(K,)``"""
     T: FloatArray
     """``T_ab = tr(C_a C_b) / p``, shape ``(K, K)``"""
+    mean_products: FloatArray
+    """``mu_a . mu_b / p``, inner products of the class means in the unit of ``|x|^2``, shape ``(K, K)``"""
     psi: FloatArray
     """``psi_i = |x_i - mu_a / sqrt(p)|^2 - tr C_a / p``, shape ``(n,)``"""
     J: FloatArray
@@ -46,9 +51,14 @@ class Statistics:
     """Labels in the order of the columns of ``J``"""
     p: int
     """Dimension of a sample"""
+    source: str
+    """Where the numbers come from: ``"population"`` of a mixture, or samples divided by ``"labels"``, into
+    ``"one class"`` or by, say, ``"k-means, 3 clusters"``"""
 
     def __repr__(self) -> str:
-        return f"Statistics(n={self.n}, p={self.p}, classes={self.classes}, tau0={self.tau0:.6g})"
+        return (
+            f"Statistics(n={self.n}, p={self.p}, classes={self.classes}, tau0={self.tau0:.6g}, source={self.source!r})"
+        )
 
     @property
     def n(self) -> int:
@@ -90,7 +100,7 @@ class Statistics:
         """
         if not isinstance(gm, GaussianMixture):
             raise ValueError(f"gm must be a GaussianMixture, got {type(gm).__name__}")
-        X = samples("X", X)
+        X = compact_samples("X", X)
         if X.shape[1] != gm.p:
             raise ValueError(f"X must have p = {gm.p} features as the mixture, got {X.shape[1]}")
         index = _mixture_labels(labels("y", y, len(X)), gm.n_classes)
@@ -98,82 +108,103 @@ class Statistics:
         J = np.eye(gm.n_classes)[index]
         traces = np.array([gm.trace(a) for a in every])
         common = float(J.mean(axis=0) @ traces)
-        squares = np.empty(len(X))
-        for a in every:
-            squares[index == a] = _squared_norms(X[index == a] - gm.means[a] / math.sqrt(gm.p))
         return cls(
             tau0=math.sqrt(common / gm.p),
             within_tau0=math.sqrt(common / gm.p),
             t=(traces - common) / math.sqrt(gm.p),
             T=np.array([[gm.trace_product(a, b) for b in every] for a in every]) / gm.p,
-            psi=squares - traces[index] / gm.p,
+            mean_products=gm.means @ gm.means.T / gm.p,
+            psi=Groups.about(X, index, gm.means / math.sqrt(gm.p)).squared_norms() - traces[index] / gm.p,
             J=J,
             classes=tuple(every),
             p=gm.p,
+            source="population",
         )
 
     @classmethod
-    def from_data(cls, X: Any, y: Any) -> Statistics:
-        """Return estimates from scaled samples ``X`` with labels ``y``.
+    def from_data(
+        cls, X: Any, y: Any = None, clusters: int | None = None, seed: int | np.random.Generator = 0
+    ) -> Statistics:
+        """Return estimates from scaled samples ``X``, divided into classes by labels, by clustering or not at all.
 
         ``tr C_a / p`` is the trace of the unbiased covariance of class a; ``T_ab`` is unbiased for every
-        distribution, on the diagonal too (:func:`notsodeep.data.traces.trace_square`); ``psi`` allows for
+        distribution, on the diagonal too (:func:`notsodeep.data.traces.trace_square`); so is ``mean_products``,
+        ``xbar_a . xbar_b`` less the noise ``tr C_a / (p n_a)`` of the mean on its diagonal; ``psi`` allows for
         the class mean being estimated from the same samples: it sums to 0 in each class.
 
         Parameters
         ----------
         X : array (n, p)
             Scaled samples, such as :func:`notsodeep.load_dataset` returns.
-        y : array (n,)
-            Labels, integers or strings; at least 4 samples a class.
+        y : array (n,), optional
+            Labels, integers or strings; at least 4 samples a class. Without them all samples are one class.
+        clusters : int, optional
+            Find so many classes (>= 2) by k-means instead; class 0 is the largest. The centres are fitted to
+            10 000 samples at most, drawn at random.
+        seed : int or numpy.random.Generator
+            Source of the randomness of k-means.
 
         Raises
         ------
         ValueError
-            When shapes disagree, samples are not finite or all zero, or a class has fewer than 4 samples.
+            When shapes disagree, samples are not finite or all zero, both ``y`` and ``clusters`` are given, or a
+            class has fewer than 4 samples.
 
         Notes
         -----
-        Cost O(n p min(n, p)), memory that of ``X``. A diagonal entry of ``T`` may come out negative where
-        a class has few samples and many comparable directions: that is the price of no bias.
+        Cost O(n p min(n, p)); memory a few blocks of 64 MiB beside ``X``, which may be in single precision. A
+        diagonal entry of ``T`` or ``mean_products`` may come out negative where it is small against the noise of
+        a class of few samples: that is the price of no bias.
+
+        Clusters are cut out of the very samples that are then averaged, so nothing is unbiased for them: k-means
+        pulls the means apart and narrows the classes, also where there is only one. One isotropic Gaussian cut
+        in two has ``mean_products`` of ``2 / (pi p)`` of ``|x|^2`` for many samples, and about twice that for n = p.
 
         Examples
         --------
         >>> import notsodeep as nsd
-        >>> st = nsd.Statistics.from_data(*nsd.load_dataset("digits", classes=(6, 8)))
+        >>> X, y = nsd.load_dataset("digits", classes=(6, 8))
+        >>> st = nsd.Statistics.from_data(X, y)
         >>> round(st.tau0, 6), st.T.shape
         (1.0, (2, 2))
+        >>> nsd.Statistics.from_data(X, clusters=2)
+        Statistics(n=284, p=64, classes=(0, 1), tau0=1, source='k-means, 2 clusters')
         """
-        X = samples("X", X)
+        X = compact_samples("X", X, at_least=LEAST)
+        return cls._estimated(X, _partition(X, y, clusters, seed))
+
+    @classmethod
+    def _estimated(cls, X: NDArray[np.floating[Any]], partition: Partition) -> Statistics:
         n, p = X.shape
-        classes, index = np.unique(labels("y", y, n), return_inverse=True)
-        counts = np.bincount(index)
-        _check_counts(classes.tolist(), counts)
-        order = np.argsort(index, kind="stable")
-        groups = np.split(X[order], np.cumsum(counts)[:-1])
-        for group in groups:
-            group -= group.mean(axis=0)
-        squares = np.empty(n)
-        squares[order] = np.concatenate([_squared_norms(group) for group in groups])
+        index = partition.index
+        groups = Groups.about_means(X, index)
+        counts, squares = groups.counts, groups.squared_norms()
         traces = np.bincount(index, squares) / (counts - 1)
         within = float(counts @ traces) / n
-        T = p * trace_products(groups)
-        plug_in = np.diag(T) / p
-        np.fill_diagonal(T, p * trace_square(counts, plug_in, traces, np.bincount(index, squares**2)))
+        T, means = p * trace_products(groups), groups.means @ groups.means.T
+        np.fill_diagonal(T, p * trace_square(counts, np.diag(T) / p, traces, np.bincount(index, squares**2)))
         return cls(
-            tau0=math.sqrt(float(np.vdot(X, X)) / n),
+            tau0=math.sqrt((float(squares.sum()) + float(counts @ np.diag(means))) / n),
             within_tau0=math.sqrt(within),
             t=math.sqrt(p) * (traces - within),
             T=T,
+            mean_products=means - np.diag(traces / counts),
             psi=squares * (counts / (counts - 1))[index] - traces[index],
-            J=np.eye(len(classes))[index],
-            classes=tuple(classes.tolist()),
+            J=np.eye(len(counts))[index],
+            classes=partition.classes,
             p=p,
+            source=partition.source,
         )
 
 
-def _squared_norms(X: FloatArray) -> FloatArray:
-    return np.asarray(np.einsum("ij,ij->i", X, X))
+def _partition(
+    X: NDArray[np.floating[Any]], y: Any, clusters: int | None, seed: int | np.random.Generator
+) -> Partition:
+    if clusters is None:
+        return by_label(y, len(X), LEAST, _PURPOSE)
+    if y is not None:
+        raise ValueError(f"y and clusters = {clusters!r} exclude each other: give labels, or have classes found")
+    return by_cluster(X, clusters, seed, LEAST, _PURPOSE)
 
 
 def _mixture_labels(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
@@ -181,13 +212,3 @@ def _mixture_labels(y: NDArray[Any], n_classes: int) -> NDArray[np.int64]:
     if strange:
         raise ValueError(f"y must hold labels in 0..{n_classes - 1}, the classes of the mixture, got {strange[0]!r}")
     return y.astype(np.int64)
-
-
-def _check_counts(classes: list[Any], counts: NDArray[np.int64]) -> None:
-    few = np.flatnonzero(counts < LEAST)
-    if few.size:
-        a = int(few[0])
-        raise ValueError(
-            f"y must have at least {LEAST} samples of each class to estimate tr(C_a^2), "
-            f"class {classes[a]!r} has {counts[a]}"
-        )

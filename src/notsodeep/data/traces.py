@@ -2,53 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from notsodeep.checks import FloatArray
+from notsodeep.data.groups import Groups
 
-_BLOCK = 1 << 23  # entries of the largest intermediate block: 64 MiB
 
+def trace_products(groups: Groups) -> FloatArray:
+    """Return ``tr(S_a S_b)`` for the unbiased covariances ``S`` of samples about their class means, ``(K, K)``.
 
-def trace_products(groups: Sequence[FloatArray]) -> FloatArray:
-    """Return ``tr(S_a S_b)`` for the unbiased covariances ``S`` of centred samples, ``(K, K)``.
-
-    ``groups`` holds one array ``(n_a, p)`` a class, already minus its class mean. The cheaper of two routes
-    is taken: Gram blocks between classes (O(n^2 p)) or blocks of covariance rows (O(n p^2)).
-    Neither holds an n x n or a K x p x p array.
+    The cheaper of two routes is taken: Gram blocks between samples (O(n^2 p)) or blocks of covariance rows
+    (O(n p^2)). Neither holds an n x n or a K x p x p array, or a copy of the samples.
 
     Unbiased for ``tr(Sigma_a Sigma_b)`` off the diagonal only: see :func:`trace_square`.
     """
-    n = sum(len(group) for group in groups)
-    by_samples = n < 2 * groups[0].shape[1]
-    return products_by_samples(groups) if by_samples else products_by_features(groups)
+    n, p = groups.X.shape
+    return products_by_samples(groups) if n < 2 * p else products_by_features(groups)
 
 
-def products_by_samples(groups: Sequence[FloatArray]) -> FloatArray:
+def products_by_samples(groups: Groups) -> FloatArray:
     """Return ``|X_a X_b^T|_F^2 / ((n_a - 1)(n_b - 1))``, which is ``tr(S_a S_b)``, from Gram blocks."""
-    out = np.empty((len(groups), len(groups)))
-    for a, one in enumerate(groups):
-        for b, other in enumerate(groups[: a + 1]):
-            step = max(1, _BLOCK // len(other))
-            blocks = (one[i : i + step] @ other.T for i in range(0, len(one), step))
-            total = sum(float(np.vdot(block, block)) for block in blocks)
-            out[a, b] = out[b, a] = total / ((len(one) - 1) * (len(other) - 1))
-    return out
+    totals = np.zeros((groups.n_classes, groups.n_classes))
+    spans = list(groups.spans(most=math.isqrt(groups.entries)))
+    for i, span in enumerate(spans):
+        rows, (starts, classes) = groups.block(*span), groups.runs(*span)
+        for other in spans[: i + 1]:
+            gram = rows @ (rows if other == span else groups.block(*other)).T
+            other_starts, other_classes = groups.runs(*other)
+            np.square(gram, out=gram)
+            part = np.add.reduceat(np.add.reduceat(gram, starts, axis=0), other_starts, axis=1)
+            totals[np.ix_(classes, other_classes)] += part
+            if other != span:
+                totals[np.ix_(other_classes, classes)] += part.T
+    return np.asarray(totals / np.outer(groups.counts - 1, groups.counts - 1))
 
 
-def products_by_features(groups: Sequence[FloatArray]) -> FloatArray:
+def products_by_features(groups: Groups) -> FloatArray:
     """Return ``tr(S_a S_b)`` from rows of the covariances, as many rows at a time as fit in a block."""
-    n_classes, p = len(groups), groups[0].shape[1]
+    n_classes, p = groups.means.shape
     out = np.zeros((n_classes, n_classes))
-    step = max(1, _BLOCK // (n_classes * p))
+    step = max(1, groups.entries // (n_classes * p))
     for i in range(0, p, step):
-        rows = np.stack([group[:, i : i + step].T @ group / (len(group) - 1) for group in groups])
+        rows = np.stack([_covariance_rows(groups, a, slice(i, i + step)) for a in range(n_classes)])
         flat = rows.reshape(n_classes, -1)
         out += flat @ flat.T
     return out
+
+
+def _covariance_rows(groups: Groups, a: int, features: slice) -> FloatArray:
+    blocks = (groups.block(*span) for span in groups.spans(a))
+    return np.asarray(sum(block[:, features].T @ block for block in blocks) / (groups.counts[a] - 1))
 
 
 def trace_square(n: NDArray[np.int64], plug_in: FloatArray, trace: FloatArray, fourth: NDArray[Any]) -> FloatArray:
