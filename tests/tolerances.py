@@ -255,6 +255,10 @@ TRUNCATED = 1e-13
 """A Mehler series cut off where its remainder is 1e-14, against an exact expectation of 1e-13 of the same bound."""
 
 
+PRODUCT_DIFFERENCES = 2e-9
+"""Differences of order six and step 0.02 of a kernel in the product: 1e-14 over the squared step, a seventh derivative."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 
