@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.equivalents.kit")
+pytest.register_assert_rewrite("tests.equivalents.operator_kit")

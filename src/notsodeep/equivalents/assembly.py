@@ -94,7 +94,7 @@ def equivalent(
         scale = tau0 = stats.tau0 if tau0 is None else tau0
     linear, norms, products, diagonal = coefficients(spec, kernel, trainable=trainable, tau0=tau0).numbers
     V = np.column_stack([stats.J / math.sqrt(stats.p), stats.psi])
-    return EquivalentOperator(X, linear, V, _core(stats, norms, products), diagonal - scale**2 * linear)
+    return EquivalentOperator(X, None, linear, V, _core(stats, norms, products), diagonal - scale**2 * linear)
 
 
 def _core(stats: Statistics, norms: float, products: float) -> FloatArray:
