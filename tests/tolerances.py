@@ -262,6 +262,10 @@ LOG_DETERMINANT = 1e-14
 """Of the condition number and the order: rounding of each eigenvalue, of the largest, on either side."""
 
 
+NORM_AWARE_TERMS = 2e-6
+"""Entries of a norm-aware equivalent, of the largest: terms left out of functions of two norms, 1e-7 of their size."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 

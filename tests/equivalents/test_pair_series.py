@@ -33,13 +33,12 @@ SOME = [("uncentred sigmoid with bias", names) for names in (("recurrent",), ("i
 
 def exact(spec, trained, product):
     """Both kernels of samples of the squared norms NORMS (rows and columns) with one product."""
-    out = np.empty((2, len(NORMS), len(NORMS)))
-    for a, b in np.ndindex(len(NORMS), len(NORMS)):
-        x = [np.sqrt(NORMS[a]), 0.0]
-        y = [product / x[0], np.sqrt(NORMS[b] - (product / x[0]) ** 2)]
-        found = nsd.kernels(spec, np.array([x]), np.array([y]), trainable=trained)
-        out[:, a, b] = [kernel[0, 0] for kernel in found]
-    return out
+    roots = np.sqrt(NORMS)
+    X = np.column_stack([roots, np.zeros_like(roots)])
+    along = product / roots
+    Y = np.array([[along[a], np.sqrt(NORMS[b] - along[a] ** 2)] for a, b in np.ndindex(3, 3)])
+    own = np.arange(3), np.arange(9).reshape(3, 3).T
+    return np.array([kernel[own].T for kernel in nsd.kernels(spec, X, Y, trainable=trained)])
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")

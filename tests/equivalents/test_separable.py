@@ -30,7 +30,8 @@ def test_no_more_terms_than_needed():
     square_root, inverse, indefinite, nothing = separable(functions, 0.5, 2.0, np.full(4, 1e-9))
     points = np.geomspace(0.5, 2.0, 20)
     counts = [len(part.terms(points, 1e-8)[1]) for part in (square_root, inverse, indefinite, nothing)]
-    assert counts[0] == 1 and counts[2:] == [2, 0]
+    assert counts[0] == 1
+    assert counts[2:] == [2, 0]
     assert 3 <= counts[1] <= 7
     assert len(inverse.terms(points, 1e-2)[1]) < counts[1]
 
@@ -49,5 +50,5 @@ def test_one_norm_is_one_node():
 
 
 def test_a_function_that_is_not_smooth_is_refused():
-    with pytest.raises(ConvergenceError, match="as a function of the norms, from 0.5 to 2 squared"):
+    with pytest.raises(ConvergenceError, match=r"as a function of the norms, from 0\.5 to 2 squared"):
         separable(lambda at: np.abs(at[:, None] - at[None, :])[None], 0.5, 2.0, np.array([1e-6]))

@@ -123,7 +123,7 @@ class _Expectation:
                 return sums / self.bound ** np.arange(order + 1)[:, None, None]
             shorter = sums
         raise ConvergenceError(
-            f"orthogonal samples have pre-activations of correlation {np.abs(rho).max():.3f} under {self._activation!r}, "
+            f"orthogonal samples have pre-activations of correlation {np.abs(rho).max():.3f} in {self._activation!r}, "
             "too close to 1 for an expansion in their product: lower the variance of the bias, or centre the activation"
         )
 

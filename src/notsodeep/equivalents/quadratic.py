@@ -13,7 +13,7 @@ _BLOCK = 1 << 22  # entries of the largest intermediate block: 32 MiB
 def projected_squares(X: FloatArray, J: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return ``R (n, k)``, ``M (k, k)`` with ``(x_i . x_j)^2`` close to ``(R M R')_ij`` off the diagonal.
 
-    With ``h_ib``, the average of ``(x_i . x_j)^2`` over the other samples j of class b, and its class averages ``m_ab``,
+    With ``h_ib`` the average of ``(x_i . x_j)^2`` over the other samples j of class b, and ``m_ab`` its class averages,
     ``R = [h, J]`` and ``M = diag(pinv(m), m - m pinv(m) m)``: the squares projected on the span of
     the classes. Averages between classes are met exactly; the pseudo-inverse leaves out what is below the noise of the
     averages, as between classes that do not differ.

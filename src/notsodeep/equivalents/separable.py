@@ -89,6 +89,6 @@ def separable(
             return [Separable(at, core) for core in values]
         at, values = finer, truth
     raise ConvergenceError(
-        f"the kernel as a function of the norms, from {low:.3g} to {high:.3g} squared, is not met by {_SIZES[-2]} nodes "
-        f"(error {np.max(errors / tolerances):.1e} times what was asked for): remove samples of extreme norm"
+        f"the kernel as a function of the norms, from {low:.3g} to {high:.3g} squared, is not met by {_SIZES[-2]} "
+        f"nodes (error {np.max(errors / tolerances):.1e} times what was asked for): remove samples of extreme norm"
     )

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 
 from notsodeep.errors import ConvergenceError
-from notsodeep.kernels.explicit import ExplicitModel
-from notsodeep.kernels.implicit import ImplicitModel
-from notsodeep.kernels.model import Model, PairKernel, Record, Values
+from notsodeep.kernels.diagonal import model_of
+from notsodeep.kernels.model import PairKernel, Record, Values
 from notsodeep.kernels.samples import Samples
 from notsodeep.kernels.sides import Sides
 from notsodeep.kernels.singles import MOST, Singles
 from notsodeep.kernels.target import Target
-from notsodeep.spec import DEQ, Spec
+from notsodeep.spec import Spec
 
 COMPILED_FROM = 1 << 21  # pairs that make up for loading (and once, compiling) the loops
 _SMALL, _LARGE = 768, 1024  # rows and columns of a tile
@@ -47,11 +46,7 @@ class Tiler:
         self, spec: Spec, x: Samples, y: Samples, trained: frozenset[str], dtype: torch.dtype, size: int | None = None
     ) -> None:
         low, high = min(x.low, y.low), max(x.high, y.high)
-        self.model: Model = (
-            ImplicitModel(spec, trained, low, high)
-            if isinstance(spec, DEQ)
-            else ExplicitModel(spec, trained, low, high)
-        )
+        self.model = model_of(spec, trained, low, high)
         self.x, self.y, self.dtype, self.square = x, y, dtype, y is x
         self._size = size or (_LARGE if max(x.n, y.n) >= _MANY else _SMALL)
         self._sides = Sides(self.model, x, y, dtype)
