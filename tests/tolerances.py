@@ -266,6 +266,10 @@ NORM_AWARE_TERMS = 2e-6
 """Entries of a norm-aware equivalent, of the largest: terms left out of functions of two norms, 1e-7 of their size."""
 
 
+THIRD_DIFFERENCES = 3e-5
+"""The same for a third derivative by differences of order four: the fourth power of the step times a seventh one."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 

@@ -11,7 +11,7 @@ from notsodeep._version import __version__
 if TYPE_CHECKING:
     from notsodeep.activations import Activation, activation
     from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
-    from notsodeep.equivalents import coefficients, equivalent
+    from notsodeep.equivalents import coefficients, diagnose, equivalent
     from notsodeep.errors import ConvergenceError, DataError
     from notsodeep.kernels.api import KernelsFunction, ck, ntk
     from notsodeep.matching import match
@@ -34,6 +34,7 @@ __all__ = [
     "activation",
     "ck",
     "coefficients",
+    "diagnose",
     "equivalent",
     "errors",
     "kernels",
@@ -57,6 +58,7 @@ _HOME = {
     "activation": "activations",
     "ck": "kernels",
     "coefficients": "equivalents",
+    "diagnose": "equivalents",
     "equivalent": "equivalents",
     "kernels": "kernels",
     "load": "networks",

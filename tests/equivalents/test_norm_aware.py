@@ -44,7 +44,7 @@ def test_each_entry_is_the_series_at_its_norms(name, kernel, quadratic):
     X, stats, _ = draw(60)
     X = X * np.random.default_rng(2).uniform(0.5, 1.5, (len(X), 1))
     bar = nsd.equivalent(spec, X, stats, kernel, order="norm-aware", quadratic=quadratic)
-    k0, k1, k2 = getattr(pair_series(spec, (X**2).sum(axis=1), trainable_weights(spec, "all")), kernel)
+    k0, k1, k2, _ = getattr(pair_series(spec, (X**2).sum(axis=1), trainable_weights(spec, "all")), kernel)
     R, M = projected_squares(X, stats.J)
     squares = R @ M @ R.T if quadratic == "projected" else (X @ X.T) ** 2
     want = k0 + k1 * (X @ X.T) + k2 * squares

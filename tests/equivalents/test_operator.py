@@ -87,7 +87,7 @@ def case(name, n, p, as_tensor=False, **options):
         partial(arguments.operator, convert),
         cache(arguments.naive),
         as_tensor,
-        singular=isinstance(arguments.diagonal, float) and arguments.diagonal == 0.0,
+        singular=options.get("diagonal") == 0.0 and "squares" not in options,
         degenerate=name.startswith("multiple"),
     )
 
@@ -121,9 +121,10 @@ CASES = [
     case("negative weights alone", 40, 4, weights=[-0.7, -0.2], core=-1.0),
     case("diagonal of both signs", 40, 4, weights=[0.7, 0.2], diagonal="both signs"),
     case("diagonal zero somewhere", 40, 4, weights=[0.7, 0.2], diagonal="zero somewhere"),
-    case("squares", 40, 3, diagonal="positive", squares=[0.5]),
+    case("squares", 40, 2, diagonal="positive", squares=[0.5]),
     case("squares not scaled", 40, 3, squares=0.5),
     case("squares alone", 40, 3, weights=0.0, k=0, squares=[0.5]),
+    case("squares, no diagonal", 8, 4, diagonal=0.0, squares=[0.5]),
     case("two squares, one negative, tensor", 40, 12, weights=[0.3, 0.1], squares=[0.5, -0.1], as_tensor=True),
     case("two squares, fewer samples", 14, 30, weights=[0.3, 0.1], squares=[0.5, -0.1]),
 ]

@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 from notsodeep.checks import FloatArray
 from notsodeep.data import Statistics
 from notsodeep.equivalents.operator import EquivalentOperator
-from notsodeep.equivalents.pair_series import ORDER, PairSeries, pair_series
+from notsodeep.equivalents.pair_series import PairSeries, pair_series
 from notsodeep.equivalents.quadratic import projected_squares
 from notsodeep.equivalents.separable import separable
 from notsodeep.kernels import diagonals
@@ -31,10 +31,10 @@ def norm_aware(
     norms = np.einsum("ij,ij->i", checked, checked)
     exact = np.asarray(diagonals(spec, checked, trained)[PairSeries._fields.index(kernel)])
     low, high = float(norms.min()), float(norms.max())
-    tolerances = _TOLERANCES * float(exact.mean()) / float(norms.mean()) ** np.arange(ORDER + 1)
+    tolerances = _TOLERANCES * float(exact.mean()) / float(norms.mean()) ** np.arange(3)
     tolerances[0] /= len(norms)  # errors of one sign in all entries add up
     constant, linear, square = separable(
-        lambda at: getattr(pair_series(spec, at, trained), kernel), low, high, tolerances
+        lambda at: getattr(pair_series(spec, at, trained), kernel)[:3], low, high, tolerances
     )
     u0, w0 = constant.terms(norms, tolerances[0])
     u1, w1 = linear.terms(norms, tolerances[1])

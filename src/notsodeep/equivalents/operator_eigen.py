@@ -10,8 +10,8 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from notsodeep.checks import FloatArray
 from notsodeep.errors import ConvergenceError
 
-_BASIS = 128  # Lanczos vectors at least: the edges of a bulk are crowded
-_RESTARTS = 50
+_BASIS = 32  # Lanczos vectors at least: fewer cost more products, more are not needed by isolated eigenvalues
+_RESTARTS = 100
 
 
 def lanczos(operator: LinearOperator, k: int, which: str, what: str) -> tuple[FloatArray, FloatArray]:

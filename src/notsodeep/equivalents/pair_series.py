@@ -16,7 +16,7 @@ from notsodeep.errors import ConvergenceError
 from notsodeep.kernels.scalar import rest_point, sample_variances
 from notsodeep.spec import DEQ, MLP, Spec
 
-ORDER = 2
+ORDER = 3
 """Highest power of ``g`` that is kept"""
 _TERMS = (16, 64, 256, 1024)
 _TOLERANCE = 1e-12  # by which the longer of two series may differ, of the natural size of each coefficient
@@ -25,7 +25,7 @@ _ROUNDING = 4e-16
 
 
 class PairSeries(NamedTuple):
-    """Coefficients of ``g^k``, ``k = 0, 1, 2``, shape ``(3, m, m)``: entry (a, b) is for norms a and b."""
+    """Coefficients of ``g^k``, ``k = 0, ..., 3``, shape ``(4, m, m)``: entry (a, b) is for norms a and b."""
 
     ck: FloatArray
     ntk: FloatArray
