@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from notsodeep.report import Table
+
+_WIDTH = 100  # of a line of prose at most
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -17,6 +28,21 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     Console(width=None if sys.stdout and sys.stdout.isatty() else 1000, highlight=False).print(table)
+
+
+def print_report(headline: str, tables: Sequence[Table], paths: Mapping[str, Path], last: str) -> None:
+    """Print what was found, the tables, then the files by name, ``last`` at the end."""
+    width = min(_WIDTH, get_terminal_size((_WIDTH, 24)).columns)
+    typer.secho(fill(headline, width) + "\n", bold=True)
+    for table in tables:
+        typer.secho(table.title, bold=True)
+        if table.rows:
+            print_table(table.header, [(label, *cells) for label, cells in table.rows])
+        for note in table.notes:
+            typer.echo(fill(note, width))
+        typer.echo("")
+    for name in sorted(paths, key=lambda name: name == last):
+        typer.echo(f"{name:<18} {paths[name]}")
 
 
 @contextmanager

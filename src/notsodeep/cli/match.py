@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
-from shutil import get_terminal_size
-from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from notsodeep.cli.console import print_table, stage_bar
-from notsodeep.cli.options import DataDir, Json
-
-if TYPE_CHECKING:
-    from notsodeep.experiments.twin import TwinResult
+from notsodeep.cli.console import print_report, stage_bar
+from notsodeep.cli.options import Activation, Classes, DataDir, DataName, Json, Scale, SigmaA2, SigmaB2, labels, weights
 
 OUT = Path("notsodeep-match")
-WIDTH = 100  # of a line of prose at most
 
 
 def register(app: typer.Typer) -> None:
@@ -28,17 +21,13 @@ def register(app: typer.Typer) -> None:
 
 def match(
     context: typer.Context,
-    activation: Annotated[
-        str, typer.Option(help="Activation of the DEQ, with parameters as in leaky_relu:slope=0.1.")
-    ] = "relu",
-    sigma_a2: Annotated[float, typer.Option(help="Variance of the recurrent weights.")] = 0.2,
-    sigma_b2: Annotated[float, typer.Option(help="Variance of the input weights.")] = 0.8,
-    data: Annotated[
-        str, typer.Option(help="digits, gmm, mnist, fashion_mnist, cifar10_features, or a .npz, .npy or .csv file.")
-    ] = "digits",
-    classes: Annotated[str | None, typer.Option(help="Keep these classes, as in 6,8.")] = None,
+    activation: Activation = "relu",
+    sigma_a2: SigmaA2 = 0.2,
+    sigma_b2: SigmaB2 = 0.8,
+    data: DataName = "digits",
+    classes: Classes = None,
     n: Annotated[int | None, typer.Option("--n", help="Training samples; 1200 if there are as many.")] = None,
-    scale: Annotated[str, typer.Option(help="mean: mean squared norm 1; sample: every norm 1.")] = "mean",
+    scale: Scale = "mean",
     kernel: Annotated[str, typer.Option(help="Kernel to match: ck or ntk.")] = "ck",
     trainable: Annotated[
         str, typer.Option(help="Weights that the DEQ's NTK trains: all, or names as in recurrent,readout.")
@@ -59,13 +48,13 @@ def match(
     """
     from notsodeep.experiments.samples import load_samples
     from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin, solve
-    from notsodeep.report import check_folder, write_twin
+    from notsodeep.report import check_folder, headline, json_text, twin_document, twin_tables, write_twin
     from notsodeep.spec import DEQ
 
     config = TwinConfig(
         deq=DEQ(activation, sigma_a2, sigma_b2),
         kernel=kernel,
-        trainable="all" if trainable == "all" else tuple(trainable.split(",")),
+        trainable=weights(trainable),
         family=family,
         width=width,
         seed=seed,
@@ -74,36 +63,14 @@ def match(
     check_folder(out)
     with stage_bar(len(STAGES) + 2) as progress:
         progress("loading data")
-        samples = load_samples(data, _labels(classes), n, seed=seed, scale=scale, data_dir=data_dir)
+        samples = load_samples(data, labels(classes), n, seed=seed, scale=scale, data_dir=data_dir)
         result = run_twin(config, samples, progress, found)
         progress("writing the report")
         paths = write_twin(result, out, _command(context))
     if as_json:
-        _show_json(result)
+        typer.echo(json_text(twin_document(result)), nl=False)
     else:
-        _show(result, paths)
-
-
-def _show_json(result: TwinResult) -> None:
-    from notsodeep.report import twin_document
-
-    typer.echo(json.dumps(twin_document(result), indent=2))
-
-
-def _show(result: TwinResult, paths: dict[str, Path]) -> None:
-    """Print the tables, then the files, the page last."""
-    from notsodeep.report import headline, twin_tables
-
-    width = min(WIDTH, get_terminal_size((WIDTH, 24)).columns)
-    typer.secho(fill(headline(result), width) + "\n", bold=True)
-    for table in twin_tables(result):
-        typer.secho(table.title, bold=True)
-        print_table(table.header, [(label, *cells) for label, cells in table.rows])
-        for note in table.notes:
-            typer.echo(fill(note, width))
-        typer.echo("")
-    for name in sorted(paths, key=lambda name: name == "report.html"):
-        typer.echo(f"{name:<18} {paths[name]}")
+        print_report(headline(result), twin_tables(result), paths, last="report.html")
 
 
 def _command(context: typer.Context) -> str:
@@ -116,11 +83,3 @@ def _command(context: typer.Context) -> str:
             value = context.params[name]
             words += [parameter.opts[-1]] if value is True else [parameter.opts[-1], str(value)]
     return shlex.join(words)
-
-
-def _labels(text: str | None) -> tuple[Any, ...] | None:
-    """Labels separated by commas; those that read as integers are integers."""
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return tuple(int(part) if part.lstrip("-").isdigit() else part for part in parts)

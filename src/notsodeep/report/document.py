@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +14,7 @@ from notsodeep.data import Dataset
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.report.facts import NAMES, Facts
 from notsodeep.report.wording import headline
-from notsodeep.spec import DEQ, to_dict
+from notsodeep.spec import DEQ, Spec, to_dict
 
 FORMAT_VERSION = 1
 
@@ -37,7 +38,7 @@ def twin_document(result: TwinResult) -> dict[str, Any]:
         "status": found.status,
         "reason": found.reason,
         "residual": found.residual,
-        "deq": _deq(found.deq),
+        "deq": spec_data(found.deq),
         "network": to_dict(found.spec),
         "coefficients": {
             "deq": asdict(facts.deq),
@@ -52,7 +53,7 @@ def twin_document(result: TwinResult) -> dict[str, Any]:
         "distance": {"network": asdict(result.distance), "equivalent": asdict(result.equivalent_distance)},
         "accuracy": {"kernel_ridge": result.kernel_accuracy, "finite": result.finite_accuracy},
         "forward": {name: asdict(cost) for name, cost in result.forward.items()},
-        "data": _data(result.samples.train, result.samples.test),
+        "data": samples_data(result.samples.train) | {"n_test": result.samples.test.n},
         "width": result.config.width,
         "seed": result.config.seed,
     }
@@ -81,17 +82,26 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON data: {value!r}")
 
 
-def _deq(deq: DEQ) -> dict[str, Any]:
-    return to_dict(deq) if deq.activation.is_registered else {"kind": "DEQ", "repr": repr(deq)}
+def json_text(document: dict[str, Any]) -> str:
+    """Return a document as its file has it."""
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _data(train: Dataset, test: Dataset) -> dict[str, Any]:
-    scaler = train.scaler
+def spec_data(spec: Spec) -> dict[str, Any]:
+    """Return a spec as JSON data; ``repr`` tells what one with an activation of the user's own was."""
+    layers = (spec,) if isinstance(spec, DEQ) else spec.layers
+    if all(layer.activation.is_registered for layer in layers):
+        return to_dict(spec)
+    return {"kind": type(spec).__name__, "repr": repr(spec)}
+
+
+def samples_data(samples: Dataset) -> dict[str, Any]:
+    """Return what samples are called, their sizes, classes and scaling."""
+    scaler = samples.scaler
     return {
-        "name": train.name,
-        "n": train.n,
-        "n_test": test.n,
-        "p": train.p,
-        "classes": train.classes,
+        "name": samples.name,
+        "n": samples.n,
+        "p": samples.p,
+        "classes": samples.classes,
         "scaler": None if scaler is None else {"mode": scaler.mode, "center": scaler.center, "scale": scaler.scale},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from notsodeep.files import StrPath, replacing
@@ -29,10 +30,10 @@ def write_bytes(path: StrPath, content: bytes) -> Path:
     return path
 
 
-def check_folder(folder: StrPath) -> Path:
-    """Return ``folder`` as a path after making sure that :data:`FILES` can be written in it; nothing is left behind.
+def check_folder(folder: StrPath, names: Iterable[str] = FILES) -> Path:
+    """Return ``folder`` as a path after making sure that the files ``names`` can be written in it.
 
-    The folder need not exist yet: then the nearest one above it is tried.
+    Nothing is left behind. The folder need not exist yet: then the nearest one above it is tried.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def check_folder(folder: StrPath) -> Path:
             pass
     except OSError as error:
         raise OSError(f"{folder} cannot be written to: {error.strerror or error}") from error
-    taken = [folder / name for name in FILES if (folder / name).is_dir()]
+    taken = [folder / name for name in names if (folder / name).is_dir()]
     if taken:
         raise IsADirectoryError(f"{taken[0]} is a folder; a result is to be written there")
     return folder

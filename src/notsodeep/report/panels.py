@@ -12,20 +12,17 @@ from notsodeep.activations import Activation
 from notsodeep.checks import FloatArray
 from notsodeep.equivalents.coefficients import layer_moments
 from notsodeep.experiments.twin import TwinResult
+from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION, set_legend, set_title, shortened
 from notsodeep.report.facts import Facts
 from notsodeep.report.numerals import percent
 from notsodeep.report.wording import deq_words, short_name
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000"
-"""Colours that the colour-blind can tell apart (Okabe and Ito)"""
 _LAYERS = ((VERMILION, "-"), (PURPLE, "--"), (GREEN, "-."))
 _DEVIATIONS = 3.0
 _MOST_POINTS = 5000
 _NEGLIGIBLE = 1e-8  # eigenvalues below this share of the largest are not drawn
 _FAINT: dict[str, Any] = {"alpha": 0.5, "mec": "none"}
 _FLOOR = 0.6  # where the axis of counts starts
-_SMALL = 8.5
-_LONGEST = 24  # letters of a data set's name
 
 
 class _Style(NamedTuple):
@@ -66,10 +63,9 @@ def draw_eigenvalues(axes: Axes, result: TwinResult) -> None:
         handles.append((steps, marks) if len(apart) else (steps,))
     axes.set(xscale="log", yscale="log", ylim=(_FLOOR, None))
     axes.set(xlabel="eigenvalue (marks: apart from the bulk)", ylabel="eigenvalues in a bin")
-    name = result.samples.train.name
-    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
-    _title(axes, f"Spectra on {result.samples.train.n} samples of {short}")
-    _legend(axes, handles=handles, labels=labels, handler_map={tuple: HandlerTuple(ndivide=None)}, handlelength=4.0)
+    train = result.samples.train
+    set_title(axes, f"Spectra on {train.n} samples of {shortened(train.name)}")
+    set_legend(axes, handles=handles, labels=labels, handler_map={tuple: HandlerTuple(ndivide=None)}, handlelength=4.0)
 
 
 def _bins(values: FloatArray, n: int) -> FloatArray:
@@ -105,8 +101,8 @@ def draw_activations(axes: Axes, result: TwinResult) -> None:
     axes.axhline(0.0, color="0.8", lw=0.8, zorder=0)
     axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
     axes.set(xlabel="pre-activation, within 3 standard deviations", ylabel="activation, centred")
-    _title(axes, "Activations")
-    _legend(axes)
+    set_title(axes, "Activations")
+    set_legend(axes)
 
 
 def curve(axes: Axes, phi: Activation, scale: float, label: str, **line: Any) -> None:
@@ -127,8 +123,8 @@ def draw_entries(axes: Axes, result: TwinResult) -> None:
     ends = (low - margin, high + margin)
     axes.plot(ends, ends, color=BLACK, lw=0.8, zorder=0, label="equal")
     axes.set(xlim=ends, ylim=ends, xlabel="kernel of the DEQ", ylabel="kernel of the network")
-    _title(axes, f"Entries: relative spectral distance {percent(result.distance.spectral)}")
-    _legend(axes, markerscale=1.6)
+    set_title(axes, f"Entries: relative spectral distance {percent(result.distance.spectral)}")
+    set_legend(axes, markerscale=1.6)
 
 
 def pairs(n: int) -> tuple[Any, Any]:
@@ -138,13 +134,3 @@ def pairs(n: int) -> tuple[Any, Any]:
         kept = np.random.default_rng(0).choice(len(rows), _MOST_POINTS, replace=False)
         rows, columns = rows[kept], columns[kept]
     return rows, columns
-
-
-def _title(axes: Axes, text: str) -> None:
-    axes.set_title(text, fontsize=10, parse_math=False)
-    axes.tick_params(labelsize=_SMALL)
-
-
-def _legend(axes: Axes, **more: Any) -> None:
-    """Below the axes, where it covers no data."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, fontsize=_SMALL, **more)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 
@@ -12,6 +11,7 @@ from notsodeep.matching.match import TOLERANCE
 from notsodeep.networks.fixed_point import default_tolerance
 from notsodeep.report.facts import NAMES, Facts
 from notsodeep.report.numerals import accuracy, decimal, duration, percent
+from notsodeep.report.table import Table
 from notsodeep.report.wording import KERNELS, formula
 
 _MEANING = (
@@ -20,19 +20,6 @@ _MEANING = (
     "weight of the class covariances",
     "diagonal",
 )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text in rows and columns."""
-
-    title: str
-    header: tuple[str, ...]
-    """Head of the column of labels, then of each column of cells"""
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    """Label and cells of each row"""
-    notes: tuple[str, ...] = ()
-    """Sentences that belong below the table"""
 
 
 def twin_tables(result: TwinResult) -> list[Table]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.files import StrPath
 from notsodeep.networks import save
-from notsodeep.report.document import twin_document
+from notsodeep.report.document import json_text, twin_document
 from notsodeep.report.figures import png, twin_figure
 from notsodeep.report.files import FILES, check_folder, write_bytes
 from notsodeep.report.html import twin_html
@@ -28,7 +27,7 @@ def write_twin(result: TwinResult, folder: StrPath, command: str | None = None) 
     folder = check_folder(folder)
     picture = png(twin_figure(result))
     contents = {
-        "match.json": (json.dumps(twin_document(result), indent=2, allow_nan=False) + "\n").encode(),
+        "match.json": json_text(twin_document(result)).encode(),
         "report.html": twin_html(result, picture, command).encode(),
         "report.png": picture,
     }
