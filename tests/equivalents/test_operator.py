@@ -11,7 +11,14 @@ import pytest
 import torch
 
 import notsodeep as nsd
-from notsodeep.equivalents import EquivalentOperator, hadamard, operator_eigen, operator_routes, operator_rows
+from notsodeep.equivalents import (
+    EquivalentOperator,
+    hadamard,
+    operator_eigen,
+    operator_refinement,
+    operator_routes,
+    operator_rows,
+)
 from notsodeep.equivalents import operator as operator_module
 from tests.equivalents.operator_kit import Case, OperatorConformance
 from tests.tolerances import LANCZOS, LINEAR_SOLVE, ROUNDING, assert_close
@@ -308,13 +315,33 @@ def test_a_determinant_out_of_reach_is_refused(monkeypatch):
         given(20, 6, squares=[0.5]).operator().logdet()
 
 
-def test_a_solution_out_of_reach_is_an_error_with_its_remedy(monkeypatch):
+def test_a_solution_of_a_singular_system_is_an_error_with_its_remedy(monkeypatch):
     """Two samples are equal: the right-hand side is not in the range of the matrix."""
     monkeypatch.setattr(operator_routes, "DENSE_ORDER", 0)
     X = parts(10, 30, 2)[0]
     X[1] = X[0]
-    with pytest.raises(nsd.ConvergenceError, match=r"the residual stays at .* add a ridge, .* or solve with dense\(\)"):
+    with pytest.raises(nsd.ConvergenceError, match=r"singular to working precision, .* add a ridge"):
         EquivalentOperator(X, None, 1.0).solve(np.arange(10.0))
+
+
+def test_a_solution_out_of_reach_is_an_error_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(operator_routes, "DENSE_ORDER", 0)
+    monkeypatch.setattr(operator_refinement, "_STEPS", 3)
+    operator = given(40, 60, diagonal="both signs").operator()
+    with pytest.raises(nsd.ConvergenceError, match=r"the residual stays at .* add a ridge, .* dense\(\)"):
+        operator.solve(np.ones(40))
+
+
+@pytest.mark.parametrize(("weight", "diagonal", "inverse"), [(0.5, "positive", True), (0.5, "both signs", False)])
+def test_squares_are_preconditioned_by_what_is_positive_definite(monkeypatch, weight, diagonal, inverse):
+    """The inverse of the part without squares needs a handful of steps; where it is indefinite, it must not be used."""
+    monkeypatch.setattr(operator_routes, "DENSE_ORDER", 0)
+    operator = given(40, 4, weights=[weight], k=0, diagonal=diagonal, squares=[0.1]).operator()
+    near = operator._parts.without_squares()
+    b = np.random.default_rng(3).standard_normal((40, 2))
+    found = operator._preconditioner(torch.from_numpy(b))
+    want = np.linalg.solve(near.dense().numpy(), b) if inverse else b / np.abs(operator.diagonal())[:, None]
+    assert_close(found, want, LINEAR_SOLVE * np.linalg.cond(near.dense()))
 
 
 def test_an_iteration_that_stops_says_what_to_do(monkeypatch):

@@ -13,12 +13,11 @@ from notsodeep.activations.backend import is_tensor
 from notsodeep.checks import FloatArray, choice, integer
 from notsodeep.equivalents.operator_eigen import lanczos, selected
 from notsodeep.equivalents.operator_parts import Parts, checked_parts
-from notsodeep.equivalents.operator_refinement import minres, refined, spectral_norm
-from notsodeep.equivalents.operator_routes import Direct, direct_route
+from notsodeep.equivalents.operator_refinement import Map, minres, refined, spectral_norm
+from notsodeep.equivalents.operator_routes import Direct, direct_route, preconditioner
 from notsodeep.equivalents.operator_rows import copied
 
 _DENSE_EIGEN = 256  # order up to which all eigenvalues are computed
-_SMALL_DIAGONAL = 1e-8  # of the mean one: not divided by in a preconditioner
 
 
 class EquivalentOperator:
@@ -134,16 +133,17 @@ class EquivalentOperator:
         ValueError
             When ``rhs`` does not fit, or the matrix is singular, or may be because its diagonal part is rounding.
         ConvergenceError
-            When the residual does not become as small as rounding, which only the iteration should meet.
+            When the residual does not become as small as rounding, or the matrix turns out to be singular.
 
         Notes
         -----
-        Where no factorisation is in reach (see the class) the method is MINRES (Paige and Saunders 1975), scaled by the
-        diagonal of the matrix. Either is repeated for the residual until that is 1e-14 of ``|A| |x| + |rhs|``.
+        Where no factorisation is in reach (see the class) the method is MINRES (Paige and Saunders 1975). Its
+        preconditioner is the diagonal of the matrix or, with ``squares``, the matrix without them if that is positive
+        definite. Either is repeated for the residual until that is 1e-14 of ``|A| |x| + |rhs|``.
         """
         b = self._operand(rhs)
         route = self._direct
-        inner = route.solve if route else lambda columns: minres(self._parts.times, self._scale, columns)
+        inner = route.solve if route else lambda columns: minres(self._parts.times, self._preconditioner, columns)
         return self._out(refined(self._parts.times, inner, _columns(b), self._norm).reshape(b.shape))
 
     def logdet(self) -> float:
@@ -201,9 +201,8 @@ class EquivalentOperator:
         return spectral_norm(self._parts.times, self._parts.d)
 
     @cached_property
-    def _scale(self) -> torch.Tensor:
-        sizes = self._parts.whole_diagonal.abs()
-        return sizes.clamp(min=max(_SMALL_DIAGONAL * float(sizes.mean()), np.finfo(float).tiny)).rsqrt()
+    def _preconditioner(self) -> Map:
+        return preconditioner(self._parts)
 
     def _operand(self, other: Any) -> torch.Tensor:
         b, n = copied("the operand", other, self._parts.d), self._parts.n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -43,12 +43,26 @@ class Parts:
     @cached_property
     def whole_diagonal(self) -> torch.Tensor:
         """The diagonal of A."""
-        G, Q = self.factor, self.squares
-        norms = torch.empty_like(self.d)
-        for rows, x in row_blocks(G.X, G.X.shape[1]):
+        G = self.factor
+        grams = self._norms * (G.H.square() @ G.H_signs)
+        return grams + G.W.square() @ G.W_signs + self.d + self._squares_diagonal
+
+    def without_squares(self) -> Parts:
+        """Return A with its last term replaced by the diagonal of that."""
+        Q = self.squares
+        none = SquaredGram(Q.X, Q.E[:, :0], Q.signs[:0])
+        return replace(self, d=self.d + self._squares_diagonal, squares=none)
+
+    @cached_property
+    def _squares_diagonal(self) -> torch.Tensor:
+        return self._norms.square() * (self.squares.E.square() @ self.squares.signs)
+
+    @cached_property
+    def _norms(self) -> torch.Tensor:
+        X, norms = self.factor.X, torch.empty_like(self.d)
+        for rows, x in row_blocks(X, X.shape[1]):
             norms[rows] = x.square().sum(dim=1)
-        grams = norms * (G.H.square() @ G.H_signs) + norms.square() * (Q.E.square() @ Q.signs)
-        return grams + G.W.square() @ G.W_signs + self.d
+        return norms
 
     def dense(self) -> torch.Tensor:
         """Return A, symmetric to the last bit."""

@@ -13,6 +13,7 @@ Map = Callable[[torch.Tensor], torch.Tensor]
 
 _BACKWARD = 1e-14  # residual, of |A| |x| + |b|: what a backward stable method leaves
 _PROGRESS = 0.5  # a correction that leaves more than this of the residual is the last
+_LEFT = 0.1  # residual, of |b|, above which x explains too little of b to be called a solution
 _REDUCTION = 1e-8  # of one run of MINRES, whose rounding grows with the square of the condition number
 _STEPS = 1000
 _POWER_STEPS = 8
@@ -24,52 +25,65 @@ def refined(times: Map, inner: Map, b: torch.Tensor, norm: float) -> torch.Tenso
     Raises
     ------
     ConvergenceError
-        When a correction no longer helps.
+        When a correction no longer helps, or the matrix turns out to be singular.
     """
     x, size, before = inner(b), b.norm(dim=0), np.inf
     while True:
         residual = b - times(x)
-        errors = residual.norm(dim=0) / (norm * x.norm(dim=0) + size).clamp(min=np.finfo(float).tiny)
+        left = residual.norm(dim=0)
+        errors = left / (norm * x.norm(dim=0) + size).clamp(min=np.finfo(float).tiny)
         error = max(errors.tolist(), default=0.0)
         if error <= _BACKWARD:
-            return x
+            break
         if not error <= _PROGRESS * before:
             raise ConvergenceError(
-                f"the linear system was not solved: the residual stays at {error:.1e} of |A| |x| + |b|, "
-                f"{_BACKWARD:.0e} wanted; add a ridge, that is, a larger diagonal, or solve with dense()"
+                _failure(f"the residual stays at {error:.1e} of |A| |x| + |b|, {_BACKWARD:.0e} wanted")
             )
         x, before = x + inner(residual), error
+    if not bool((left <= _LEFT * size).all()):
+        raise ConvergenceError(_failure("the matrix is singular to working precision, the solution mere rounding"))
+    return x
 
 
-def minres(times: Map, scale: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return an approximate solution of ``times(x) = b`` by MINRES on ``diag(scale) A diag(scale)``, column by column.
+def _failure(what: str) -> str:
+    return (
+        f"the linear system was not solved: {what}; add a ridge, that is, a larger diagonal, or look at the "
+        "eigenvalues of dense()"
+    )
+
+
+def minres(times: Map, precondition: Map, b: torch.Tensor) -> torch.Tensor:
+    """Return an approximate solution of ``times(x) = b`` by MINRES with a positive definite preconditioner.
 
     The columns of ``b`` (n, m) are independent problems that share each product.
     """
-    s = scale[:, None]
-    v_old, v = torch.zeros_like(b), s * b
-    beta = eta = v.norm(dim=0)
-    start = beta.clone()
-    v = _divided(v, beta)
+    v_old, (v, z, beta) = torch.zeros_like(b), _normalised(b, precondition)
+    eta = start = beta
     c_old = c = torch.ones_like(beta)
-    s_old = sn = torch.zeros_like(beta)
-    w_old, w, y = torch.zeros_like(b), torch.zeros_like(b), torch.zeros_like(b)
+    s_old = s = torch.zeros_like(beta)
+    w_old, w, x = torch.zeros_like(b), torch.zeros_like(b), torch.zeros_like(b)
     for _ in range(_STEPS):
-        p = s * times(s * v) - beta * v_old
-        alpha = (v * p).sum(dim=0)
-        p -= alpha * v
-        beta_next = p.norm(dim=0)
-        delta, second, third = c * alpha - c_old * sn * beta, sn * alpha + c_old * c * beta, s_old * beta
+        product = times(z)
+        alpha = (z * product).sum(dim=0)
+        v_next, z_next, beta_next = _normalised(product - alpha * v - beta * v_old, precondition)
+        delta, second, third = c * alpha - c_old * s * beta, s * alpha + c_old * c * beta, s_old * beta
         rho = torch.hypot(delta, beta_next)
-        w_old, w = w, _divided(v - third * w_old - second * w, rho)
+        w_old, w = w, _divided(z - third * w_old - second * w, rho)
         c_old, c = c, _divided(delta, rho)
-        s_old, sn = sn, _divided(beta_next, rho)
-        y += c * eta * w
-        eta = -sn * eta
-        v_old, v, beta = v, _divided(p, beta_next), beta_next
+        s_old, s = s, _divided(beta_next, rho)
+        x += c * eta * w
+        eta = -s * eta
+        v_old, v, z, beta = v, v_next, z_next, beta_next
         if bool((eta.abs() <= _REDUCTION * start).all()):
             break
-    return s * y
+    return x
+
+
+def _normalised(v: torch.Tensor, precondition: Map) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return v, ``precondition(v)``, both over the root of their product, and that root."""
+    z = precondition(v)
+    size = (v * z).sum(dim=0).clamp(min=0.0).sqrt()
+    return _divided(v, size), _divided(z, size), size
 
 
 def spectral_norm(times: Map, like: torch.Tensor) -> float:

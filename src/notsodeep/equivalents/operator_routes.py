@@ -1,8 +1,11 @@
-"""Which factorisation, if any, a structured matrix is within reach of."""
+"""Which factorisation, if any, a structured matrix is within reach of, and what an iteration is preconditioned with."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from notsodeep.equivalents.operator_parts import Parts
+from notsodeep.equivalents.operator_refinement import Map
 from notsodeep.equivalents.symmetric import SymmetricFactor
 from notsodeep.equivalents.woodbury import Woodbury
 
@@ -15,6 +18,7 @@ CORE_ORDER = 16384
 
 _CLEARLY_BELOW = 0.5
 _CLEARLY_BELOW_IF_LARGE = 0.9
+_SMALL_DIAGONAL = 1e-8  # of the mean one: not divided by in a preconditioner
 _ROUNDING = 1e-13  # of the mean diagonal: an entry of the diagonal part that may be nothing else
 
 
@@ -37,3 +41,21 @@ def direct_route(parts: Parts) -> Direct | None:
     if not small and not parts.has_squares and width <= min(share * n, CORE_ORDER):
         return Woodbury(parts.factor, parts.d)
     return SymmetricFactor(parts.dense()) if n <= DENSE_ORDER else None
+
+
+def preconditioner(parts: Parts) -> Map:
+    """Return a positive definite map close to the inverse: that of the matrix without squares, or of the diagonal."""
+    near = _inverse_without_squares(parts) if parts.has_squares else None
+    if near is not None:
+        return near
+    sizes = parts.whole_diagonal.abs()
+    scale = sizes.clamp(min=max(_SMALL_DIAGONAL * float(sizes.mean()), np.finfo(float).tiny))[:, None]
+    return lambda b: b / scale
+
+
+def _inverse_without_squares(parts: Parts) -> Map | None:
+    try:
+        route = direct_route(parts.without_squares())
+    except ValueError:  # singular
+        return None
+    return route.solve if route is not None and not route.negative else None
