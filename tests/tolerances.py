@@ -270,6 +270,50 @@ THIRD_DIFFERENCES = 3e-5
 """The same for a third derivative by differences of order four: the fourth power of the step times a seventh one."""
 
 
+EDGES = 1e-12
+"""Edges of a spectrum: folds of the solution, of second order in its error, by some steps of continuation."""
+
+DENSITY = 1e-10
+"""Densities by Chebyshev series whose last coefficients are 1e-12 of the largest, over the slope of the angle."""
+
+MASS = 1e-11
+"""Masses of intervals and atoms, and means: integrals of such series."""
+
+VARIANCE = 1e-10
+"""Variances by such series: a square cancels."""
+
+QUADRATURE = 1e-8
+"""Adaptive quadrature, which asks for 1.5e-8, of functions smooth in the root of the distance to an edge."""
+
+RESIDUAL = 1e-12
+"""Residual of the equations of a spectrum, of their terms: 100 roundings, and those of the traces."""
+
+QUANTILE = 1e-4
+"""What a density like the inverse root makes of a step of 1e-9 at a hard edge: three times its root."""
+
+STIELTJES = 1e-6
+"""A sum over panels of a thousandth of an interval, where the density has kinks: those to the power 3/2, over 40."""
+
+OF_A_DRAW = 0.02
+"""Means of resolvents over four draws of matrices of order 150 to 450: 1 / n, and some for close eigenvalues."""
+
+KOLMOGOROV = 6.0
+"""Distance of the distribution of n eigenvalues to the limit, times n: they are rigid, off by one or a few places."""
+
+
+FIVE_DIGITS = 5e-5
+"""Numbers written with five significant digits."""
+
+WHOLE_PERCENT = 5.001e-3
+"""Shares written in percent with two significant digits: half a percent above 10 %."""
+
+NODES_OF_A_PICTURE = 1e-2
+"""Trapezoids on 1001 nodes crowded at the edges, the infinite end of a hard edge left out."""
+
+CENTRED = 1e-13
+"""Means of three layers one after another: each scale has the errors of those before."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 
