@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from notsodeep.matching import match
     from notsodeep.networks import load, save
     from notsodeep.spec import DEQ, MLP, Layer
+    from notsodeep.spectra import spectrum
 
     kernels: KernelsFunction
 
@@ -43,6 +44,7 @@ __all__ = [
     "match",
     "ntk",
     "save",
+    "spectrum",
 ]
 
 _HOME = {
@@ -66,6 +68,7 @@ _HOME = {
     "match": "matching",
     "ntk": "kernels",
     "save": "networks",
+    "spectrum": "spectra",
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from notsodeep.checks import FloatArray, choice, integer
 from notsodeep.data import covariances as forms
@@ -161,6 +162,10 @@ class GaussianMixture:
         one, other = (np.asarray(self.covariances[self._class(i)]) for i in (a, b))
         return forms.trace_product(one, other, self.p)
 
+    def counts(self, n: int) -> NDArray[np.int64]:
+        """Return how many of ``n`` samples :meth:`sample` draws from each class, ``(K,)``."""
+        return _counts(integer("n", n, low=1), self.weights)
+
     def sample(self, n: int, seed: int | np.random.Generator = 0) -> Dataset:
         """Draw ``n`` labelled samples, scaled as the theory has them.
 
@@ -196,7 +201,7 @@ class GaussianMixture:
         """
         n = integer("n", n, low=1)
         rng = generator(seed)
-        y = rng.permutation(np.repeat(np.arange(self.n_classes), _counts(n, self.weights)))
+        y = rng.permutation(np.repeat(np.arange(self.n_classes), self.counts(n)))
         X = rng.standard_normal((n, self.p))
         for a in range(self.n_classes):
             rows = np.flatnonzero(y == a)
@@ -237,7 +242,7 @@ def _weights(value: Any, n_classes: int) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
-def _counts(n: int, weights: FloatArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _counts(n: int, weights: FloatArray) -> NDArray[np.int64]:
     quota = n * weights
     counts = np.floor(quota + 1e-9).astype(np.int64)
     last = np.argsort(counts - quota, kind="stable")[: n - counts.sum()]

@@ -14,12 +14,10 @@ from notsodeep.activations.backend import is_tensor
 from notsodeep.checks import FloatArray, choice, integer, samples
 from notsodeep.data import Statistics
 from notsodeep.data.seeds import generator
-from notsodeep.equivalents.assembly import equivalent
 from notsodeep.equivalents.coefficients import KERNELS
-from notsodeep.equivalents.operator import EquivalentOperator
+from notsodeep.equivalents.forms import all_forms, form_errors
 from notsodeep.equivalents.pair_series import pair_series
 from notsodeep.kernels import ck, ntk
-from notsodeep.kernels.distance import relative_distance
 from notsodeep.spec import Spec, trainable_weights
 
 _SMALL = 32  # order below which all eigenvalues are computed
@@ -193,25 +191,11 @@ def _correlations(X: FloatArray, norms: FloatArray) -> FloatArray:
     return np.asarray(gram[above] / np.sqrt(norms[above[0]] * norms[above[1]]))
 
 
-def _forms(
-    spec: Spec, X: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str]
-) -> dict[str, EquivalentOperator]:
-    """Return the forms that exist for the model."""
-    forms = {
-        "norm-aware": equivalent(spec, X, stats, kernel, "norm-aware", trained),
-        "exact squares": equivalent(spec, X, stats, kernel, "norm-aware", trained, quadratic="exact"),
-    }
-    try:
-        return {"paper": equivalent(spec, X, stats, kernel, trainable=trained)} | forms
-    except ValueError:  # a bias, or an activation that is not centred
-        return forms
-
-
 def _expected(
     spec: Spec, X: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str], rho: FloatArray
 ) -> dict[str, float]:
     n, square = len(X), float(np.vdot(X, X)) / len(X)
-    forms = _forms(spec, X, stats, kernel, trained)
+    forms = all_forms(spec, X, stats, kernel, trained)
     _, _, k2, k3 = np.abs(getattr(pair_series(spec, np.array([square]), trained), kernel)[:, 0, 0])
     size = _norm(n, forms["norm-aware"].matvec)
     cubic = 3.0 * k3 * square**2 * float(np.mean(rho**2)) * _norm(n, lambda v: X @ (X.T @ v))
@@ -225,8 +209,7 @@ def _expected(
 
 def _measured(spec: Spec, X: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str]) -> dict[str, float]:
     exact = ck(spec, X) if kernel == "ck" else ntk(spec, X, trainable=trained)
-    forms = _forms(spec, X, stats, kernel, trained)
-    return {name: relative_distance(exact, bar.dense()).spectral for name, bar in forms.items()}
+    return form_errors(exact, all_forms(spec, X, stats, kernel, trained))
 
 
 def _norm(n: int, times: Callable[[FloatArray], FloatArray]) -> float:

@@ -18,6 +18,7 @@ from notsodeep.spectra.support import Support, find_support
 from notsodeep.spectra.traces import Traces
 
 _ORTHOGONAL = 1e-13  # tr(S_a S_b), of the root of tr(S_a^2) tr(S_b^2), up to which ranges are orthogonal
+_ROUNDING = 1e-15  # of a position and what it is counted from
 _SAME_SHIFT = 1e-13  # of the size of the spectrum
 
 
@@ -62,8 +63,16 @@ class Component:
         if self.support is None:
             q = np.array([-1.0 / centred])
             return q, q**2
-        q = _solution(self.support, centred)
+        q = _solution(self.support, centred, self._rounding(x))
         return q, self.support.equations.slope(centred, q)
+
+    def is_wall(self, x: float) -> bool:
+        """Tell whether the solutions are infinite at a point: an atom or a hard edge."""
+        positions = [0.0] if self.support is None else [wall.position for wall in self.support.walls]
+        return any(abs(x - self.offset - position) <= self._rounding(x) for position in positions)
+
+    def _rounding(self, x: float) -> float:
+        return _ROUNDING * (abs(x) + abs(self.offset))
 
 
 def components(model: ClassModel, traces: Traces, classes: NDArray[np.intp]) -> tuple[Component, ...]:
@@ -113,12 +122,12 @@ def _clustered(shifts: FloatArray, size: float) -> FloatArray:
     return out
 
 
-def _solution(support: Support, x: float) -> FloatArray:
-    gap = next((gap for gap in support.gaps if gap.low <= x <= gap.high), None)
+def _solution(support: Support, x: float, rounding: float) -> FloatArray:
+    gap = next((gap for gap in support.gaps if gap.low - rounding <= x <= gap.high + rounding), None)
     if gap is None:
-        raise ConvergenceError(f"{x:.9g} is not outside the support; report the model")
+        raise ConvergenceError(f"{x:.9g} from the centre is not outside the support; report the model")
     for end in gap.ends:
-        if end.x == x and np.isfinite(end.q).all():
+        if abs(end.x - x) <= rounding and np.isfinite(end.q).all():
             return end.q
     found = support.equations.outside(x, _near(gap, x, support.equations))
     if found is None:

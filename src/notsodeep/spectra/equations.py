@@ -107,7 +107,10 @@ class Equations:
 
     def slope(self, x: float, q: FloatArray) -> FloatArray:
         """Return dq/dx at a point outside the support."""
-        return np.asarray(np.linalg.solve(self.system(np.array([x]), q[None]).jacobian[0], q))
+        try:
+            return np.asarray(np.linalg.solve(self.system(np.array([x]), q[None]).jacobian[0], q))
+        except np.linalg.LinAlgError:  # at an edge, where it is infinite
+            return np.full_like(q, np.nan)
 
     def about(self, origin: float) -> Equations:
         """Return the same equations with points counted from ``origin``, which keeps digits near an atom there."""

@@ -42,6 +42,9 @@ class ClassModel:
         ``B``, symmetric; zero by default.
     norm_scales : array (K,), optional
         ``rho_a``, positive; one by default.
+    groups : array (K,) of int, optional
+        The group that each class belongs to, 0, 1, ...: eigenvectors are compared with the indicators of groups, which
+        are the classes themselves by default.
     noise : array (K, K), optional
         ``v``, symmetric and not negative; zero by default.
 
@@ -65,6 +68,7 @@ class ClassModel:
     core: FloatArray = None  # type: ignore[assignment]
     norm_scales: FloatArray = None  # type: ignore[assignment]
     noise: FloatArray = None  # type: ignore[assignment]
+    groups: NDArray[np.int64] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         counts = _counts(self.counts)
@@ -88,6 +92,7 @@ class ClassModel:
             "core": 0.5 * (core + core.T),
             "norm_scales": scales,
             "noise": noise,
+            "groups": _groups(self.groups, k),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -113,6 +118,13 @@ def _counts(value: Any) -> NDArray[np.int64]:
     if (counts < 0).any() or not counts.any():
         raise ValueError(f"counts must not be negative, nor all zero, got {counts.tolist()}")
     return counts.astype(np.int64)
+
+
+def _groups(value: Any, k: int) -> NDArray[np.int64]:
+    groups = np.arange(k) if value is None else np.asarray(value)
+    if groups.shape != (k,) or groups.dtype.kind not in "iu" or set(groups.tolist()) != set(range(groups.max() + 1)):
+        raise ValueError(f"groups must be {k} integers 0, 1, ... without gaps, got {value!r}")
+    return groups.astype(np.int64)
 
 
 def _columns(p: Any, covariances: Any, means: Any) -> int:

@@ -63,8 +63,8 @@ def find_support(equations: Equations) -> Support:
     series: list[Series] = []
     for low, high in pairwise(ends):
         stretch = _Stretch(equations, low, high)
+        series += stretch.series()  # finds more gaps
         gaps += stretch.gaps
-        series += stretch.series()
     error = _mass_error(equations, found, gaps, series)
     if error > _MASS:
         raise ConvergenceError(

@@ -174,7 +174,7 @@ def traces_of(covariances: FloatArray, weights: FloatArray, means: FloatArray) -
     if covariances.ndim == 2:
         return _grouped(covariances, weights, means)
     scale = float(np.abs(covariances).max())
-    basis = _joint_basis(covariances) if scale else np.eye(p)
+    basis = joint_basis(covariances) if scale else np.eye(p)
     if basis is None:
         return Dense(covariances, weights, means)
     values = np.stack([np.einsum("ij,ij->j", basis, s @ basis) for s in covariances])
@@ -182,7 +182,7 @@ def traces_of(covariances: FloatArray, weights: FloatArray, means: FloatArray) -
     return _grouped(values, weights, means @ basis)
 
 
-def _joint_basis(matrices: FloatArray) -> FloatArray | None:
+def joint_basis(matrices: FloatArray) -> FloatArray | None:
     """Return an orthogonal matrix that diagonalises all matrices, if there is one."""
     sizes = [float(np.linalg.norm(s)) for s in matrices]
     mixed = sum(
