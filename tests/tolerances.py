@@ -310,8 +310,24 @@ WHOLE_PERCENT = 5.001e-3
 NODES_OF_A_PICTURE = 1e-2
 """Trapezoids on 1001 nodes crowded at the edges, the infinite end of a hard edge left out."""
 
+BINS = 1e-8
+"""Edges of forty equal bins around 0.25, 4e-7 wide."""
+
 CENTRED = 1e-13
 """Means of three layers one after another: each scale has the errors of those before."""
+
+
+OUTLIER = 1e-11
+"""Isolated eigenvalues: roots to rounding, over the slope of the response, which is infinite at an edge."""
+
+ALIGNMENT = 1e-8
+"""Alignments of isolated eigenvalues, absolute: near an edge they change like the root of the distance to it."""
+
+STRENGTH = 1e-9
+"""Strengths at an edge, where the solution has an error of the order of the last step along the fold."""
+
+FINITE_SIZE = 0.5
+"""Bias of isolated eigenvalues (of themselves) and alignments, times n: chance gives an alignment of its order."""
 
 
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:

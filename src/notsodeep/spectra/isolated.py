@@ -15,7 +15,7 @@ from notsodeep.checks import FloatArray
 from notsodeep.spectra.bulk import Bulk
 from notsodeep.spectra.response import Response
 
-_NULL = 1e-14  # eigenvalues of the core below, of the largest, are zero
+_NULL = 1e-14  # eigenvalues of the core up to this, of the largest, are zero
 _ROOM = 1e-9  # distance to an atom or a hard edge, of the scale, up to which eigenvalues are looked for
 _SAME = 1e-9  # distance of eigenvalues, of the scale, up to which they are one
 _DIVERGES = 3.0  # growth of a strength towards an atom or a hard edge, at a hundredth of the distance
@@ -35,7 +35,8 @@ class IsolatedEigenvalue:
         The ends of the gap it lies in.
     alignments : array (K,)
         ``|<u, j_a>|^2 / n_a`` for its unit eigenvector u and the indicator ``j_a`` of class a (of group a, where the
-        classes of the model are grouped); zero for an empty one. For a multiple eigenvalue the mean over an orthonormal basis.
+        classes of the model are grouped); zero for an empty one. For a multiple eigenvalue the mean over an
+        orthonormal basis.
     strength : float or None
         How far it is from the transition: see :class:`Isolated`; None in inner gaps.
     """
@@ -72,11 +73,11 @@ class Isolated:
 
 
 def isolated(response: Response, bulk: Bulk) -> Isolated:
-    """Return the isolated eigenvalues: roots of ``det(D^-1 + E' G(x) E)`` outside the support, ``B = E D E'``.
+    """Return the isolated eigenvalues: roots of ``det(I + B G(x))`` outside the support, G the response.
 
-    In every gap the eigenvalues of that symmetric matrix increase with x, so that its inertia at the ends of the
-    gap tells the number of roots, and each is the one zero of a monotone function. Roots closer than 1e-9 of the
-    width of the spectrum to an atom or a hard edge are not told from it.
+    ``[[-B, I], [I, G(x)]]`` is singular at the same points, and it increases with x in every gap: its inertia at the
+    ends of a gap tells the number of roots, and each is where one of its eigenvalues changes sign. Roots closer than
+    1e-9 of the width of the spectrum to an atom or a hard edge are not told from it.
 
     Raises
     ------
@@ -98,9 +99,7 @@ class _Search:
     def __init__(self, response: Response, bulk: Bulk) -> None:
         self._response, self._bulk = response, bulk
         self._core = response.model.core
-        values, vectors = np.linalg.eigh(self._core)
-        kept = np.abs(values) > _NULL * np.abs(values).max()
-        self._inverse, self._vectors = np.diag(1.0 / values[kept]), vectors[:, kept]
+        self._used = np.flatnonzero(self._core.any(axis=0))
         low, high = bulk.support()
         self._reach = float(np.linalg.norm(self._core, 2) * np.linalg.norm(response.gram, 2))
         self._scale = high - low + self._reach
@@ -108,7 +107,7 @@ class _Search:
     @cached_property
     def gaps(self) -> list[tuple[float, float]]:
         """Return what is between intervals and atoms, the outermost infinite; none where there is no low-rank part."""
-        if not self._inverse.size:
+        if not self._used.size:
             return []
         blocks = [*self._bulk.intervals, *((position, position) for position, _ in self._bulk.atoms)]
         ends = [(-math.inf, -math.inf), *sorted(blocks), (math.inf, math.inf)]
@@ -124,7 +123,7 @@ class _Search:
         first, last = self._first(low, high), self._last(low, high)
         if not first < last:
             return []
-        before, after = (int((np.linalg.eigvalsh(self._matrix(x)) < 0.0).sum()) for x in (first, last))
+        before, after = (int((self._values(x) < 0.0).sum()) for x in (first, last))
         roots = [self._root(index, first, last) for index in range(after, before)][::-1]
         side = "left" if math.isinf(low) else "right" if math.isinf(high) else "inner"
         strengths = self._ranked(side, low, high, len(roots))
@@ -135,7 +134,7 @@ class _Search:
 
     def strengths(self, edge: float, side: int) -> FloatArray:
         """Return the strengths at an outermost edge, on its right (1) or left (-1)."""
-        if not self._inverse.size:
+        if not self._used.size:
             return np.empty(0)
         if not self._response.is_wall(edge):
             return self._strengths_at(edge, side)
@@ -148,7 +147,8 @@ class _Search:
         return np.linalg.eigvalsh(side * root @ self._core @ root)[::-1][: self._positive(side)]
 
     def _positive(self, side: int) -> int:
-        return int((side * np.diagonal(self._inverse) > 0.0).sum())
+        values = np.linalg.eigvalsh(self._core)
+        return int((side * values > _NULL * np.abs(values).max()).sum())
 
     def _ranked(self, side: str, low: float, high: float, count: int) -> Sequence[float | None]:
         if side == "inner":
@@ -167,14 +167,18 @@ class _Search:
             return low + self._scale
         return high - _ROOM * self._scale if self._response.is_wall(high) else high
 
-    def _matrix(self, x: float) -> FloatArray:
-        return np.asarray(self._inverse + self._vectors.T @ self._response.at(x)[0] @ self._vectors)
+    def _matrix(self, gamma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return ``[[-B, I], [I, G]]``, scaled from both sides to entries of order one, and the scales of G."""
+        gamma, core = (part[np.ix_(self._used, self._used)] for part in (gamma, self._core))
+        inner, outer = 1.0 / np.sqrt(np.abs(core).max(axis=0)), 1.0 / np.sqrt(1.0 + np.abs(np.diagonal(gamma)))
+        corner = np.diag(inner * outer)
+        return np.block([[-core * np.outer(inner, inner), corner], [corner, gamma * np.outer(outer, outer)]]), outer
+
+    def _values(self, x: float) -> FloatArray:
+        return np.asarray(np.linalg.eigvalsh(self._matrix(self._response.at(x)[0])[0]))
 
     def _root(self, index: int, first: float, last: float) -> float:
-        def value(x: float) -> float:
-            return float(np.linalg.eigvalsh(self._matrix(x))[index])
-
-        return float(brentq(value, first, last, xtol=1e-15 * self._scale, rtol=1e-15))
+        return float(brentq(lambda x: self._values(x)[index], first, last, xtol=1e-15 * self._scale, rtol=1e-15))
 
     def _alignments(self, roots: Sequence[float], i: int) -> FloatArray:
         """Return the alignments of one of the roots of a gap, the mean over those that coincide with it."""
@@ -182,8 +186,10 @@ class _Search:
         counts = np.bincount(model.groups, model.counts)
         multiplicity = sum(abs(root - roots[i]) <= _SAME * self._scale for root in roots)
         gamma, slope = self._response.at(roots[i])
-        values, vectors = np.linalg.eigh(self._inverse + self._vectors.T @ gamma @ self._vectors)
-        null = self._vectors @ vectors[:, np.argsort(np.abs(values))[:multiplicity]]
+        matrix, scales = self._matrix(gamma)
+        values, vectors = np.linalg.eigh(matrix)
+        null = np.zeros((len(gamma), multiplicity))
+        null[self._used] = scales[:, None] * vectors[len(scales) :, np.argsort(np.abs(values))[:multiplicity]]
         indicators = np.zeros((len(counts), null.shape[1]))
         np.add.at(indicators, model.groups, (gamma @ null)[: model.n_classes])
         residue = np.einsum("am,ma->a", indicators, np.linalg.solve(null.T @ slope @ null, indicators.T))
