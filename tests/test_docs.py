@@ -24,6 +24,7 @@ PUBLIC = {
     "activation",
     "ck",
     "coefficients",
+    "diagnose",
     "equivalent",
     "errors",
     "kernels",
@@ -32,6 +33,7 @@ PUBLIC = {
     "match",
     "ntk",
     "save",
+    "spectrum",
 }
 
 
@@ -51,7 +53,10 @@ def test_an_unknown_name_is_an_attribute_error():
         nsd.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/notation.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/norm-aware.md", "docs/notation.md", "docs/spectra.md"],
+)
 def test_the_paths_that_a_page_names_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     named = re.findall(r"\b((?:src|tests|docs|benchmarks|examples)/[\w./-]+\.(?:py|md|json|png))", text)
@@ -67,6 +72,7 @@ def test_every_module_of_the_mathematics_is_in_the_equation_map():
     modules = [
         *(ROOT / "src/notsodeep/equivalents").glob("*.py"),
         *(ROOT / "src/notsodeep/activations/duals").glob("*.py"),
+        *(ROOT / "src/notsodeep/spectra").glob("*.py"),
     ]
     absent = [m.name for m in modules if m.name != "__init__.py" and m.name not in text]
     assert not absent

@@ -256,7 +256,7 @@ TRUNCATED = 1e-13
 
 
 PRODUCT_DIFFERENCES = 2e-9
-"""Differences of order six and step 0.02 of a kernel in the product: 1e-14 over the squared step, a seventh derivative."""
+"""Differences of order six and step 0.02 of a kernel in the product: 1e-14 over its square, a seventh derivative."""
 
 LOG_DETERMINANT = 1e-14
 """Of the condition number and the order: rounding of each eigenvalue, of the largest, on either side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from notsodeep.checks import FloatArray
 
@@ -69,12 +70,16 @@ def _sums_of_squares(X: FloatArray, J: FloatArray) -> FloatArray:
         step = max(1, _BLOCK // n)
         sums = np.concatenate([np.square(X[i : i + step] @ X.T) @ J for i in range(0, n, step)])
     else:
-        sums = np.column_stack([_quadratic_form(X, X[J[:, b] > 0]) for b in range(J.shape[1])])
+        sums = np.column_stack([_quadratic_form(X, np.flatnonzero(J[:, b])) for b in range(J.shape[1])])
     return np.asarray(np.maximum(sums - J * own[:, None], 0.0))
 
 
-def _quadratic_form(X: FloatArray, members: FloatArray) -> FloatArray:
-    moment = members.T @ members
+def _quadratic_form(X: FloatArray, members: NDArray[np.intp]) -> FloatArray:
+    """Return ``sum_j (x_i . x_j)^2`` over the members j, block by block of rows."""
     step = max(1, _BLOCK // X.shape[1])
+    moment = np.zeros((X.shape[1], X.shape[1]))
+    for i in range(0, len(members), step):
+        block = X[members[i : i + step]]
+        moment += block.T @ block
     blocks = (X[i : i + step] for i in range(0, len(X), step))
     return np.concatenate([np.einsum("ij,ij->i", block @ moment, block) for block in blocks])
