@@ -14,12 +14,12 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from notsodeep.cli import data, match
+from notsodeep.cli import data, match, spectrum
 from notsodeep.errors import ConvergenceError
 
 FAILED, MISUSE, INTERRUPTED = 1, 2, 130
 
-_VERBS = (match, data)  # in the order of --help
+_VERBS = (match, spectrum, data)  # in the order of --help
 
 
 class Verbs(TyperGroup):
