@@ -1,7 +1,7 @@
 """Predicted against exact spectra of kernel matrices of mixtures: bulk, isolated eigenvalues.
 
-``python benchmarks/spectra.py --p 4000`` compares, for an isotropic, a two-scale and a Toeplitz mixture of two classes and
-for p / n = 0.5, 1.25 and 4, the Kolmogorov distance of the bulk and the isolated eigenvalues with the exact ones.
+``python benchmarks/spectra.py --p 4000`` compares, for an isotropic, a two-scale and a Toeplitz mixture of two classes
+and p / n = 0.5, 1.25 and 4, the Kolmogorov distance of the bulk and the isolated eigenvalues with the exact ones.
 """
 
 from __future__ import annotations

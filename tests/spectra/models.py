@@ -93,3 +93,12 @@ def marchenko_pastur(c: float, x: np.ndarray) -> np.ndarray:
     """Return the density of ZZ' at p / n = c, for rows of variance 1 / p."""
     low, high = (1.0 - c**-0.5) ** 2, (1.0 + c**-0.5) ** 2
     return c * np.sqrt(np.maximum((high - x) * (x - low), 0.0)) / (2.0 * np.pi * x)
+
+
+def scattered(seed: int) -> ClassModel:
+    """Return classes of quite different sizes, whose variances are scattered over decades: dozens of intervals."""
+    rng = np.random.default_rng(seed)
+    k, p = int(rng.integers(2, 5)), 20
+    counts = 1 + (p * 10.0 ** rng.uniform(-1.0, 2.0, k)).astype(int)
+    variances = 10.0 ** rng.uniform(-2.0, 2.0, (k, p)) * (rng.random((k, p)) < 0.7)
+    return ClassModel(counts, variances, shifts=0.01 * rng.standard_normal(k))

@@ -43,7 +43,7 @@ def distance(bulk, values):
 @pytest.mark.parametrize("ratio", [0.5, 1.25, 4.0])
 @pytest.mark.parametrize("kind", ["isotropic", "two-scale", "toeplitz"])
 def test_spectra_of_exact_kernels_are_predicted(kind, ratio, activation, kernel):
-    """The bulk to 2.5 per cent (one eigenvalue of 150 is 0.7), isolated eigenvalues to 3 standard deviations of a draw."""
+    """The bulk to 2.5 per cent (one eigenvalue of 150 is 0.7), isolated ones to 3 standard deviations of a draw."""
     gm, X, y, tau0 = draw(kind, ratio)
     deq = nsd.DEQ(activation, 0.2, 0.8, tau0)
     counts = np.bincount(y)
@@ -124,6 +124,7 @@ def test_atoms_are_there_in_the_papers_form_alone():
         pytest.param(nsd.GaussianMixture(np.zeros((2, 300)), [0.8, 1.2]), [240, 0], id="an empty class"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
 @pytest.mark.parametrize("activation", ["relu", "abs", "tanh"])
 def test_far_ends(gm, n, activation):
     """Even functions too, whose kernels have no linear part."""
@@ -166,10 +167,16 @@ def test_explicit_networks_and_uncentred_activations():
         ({"spec": nsd.DEQ("relu", sigma_a2=3.0)}, "no stable kernel fixed point"),
     ],
 )
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
 def test_illegal_arguments_are_refused(change, message):
     given = {"spec": nsd.DEQ("relu"), "gm": mixture("isotropic", 20), "n": 30} | change
     with pytest.raises(ValueError, match=message):
         nsd.spectrum(**given)
+
+
+def test_mixtures_off_the_scale_of_a_deq_are_warned_about():
+    with pytest.warns(nsd.errors.ScaleWarning, match="mean squared norm"):
+        nsd.spectrum(nsd.DEQ("tanh", tau0=2.0), mixture("isotropic", 20), 30)
 
 
 def test_a_rotation_changes_nothing():

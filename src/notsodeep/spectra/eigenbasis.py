@@ -28,7 +28,7 @@ def in_eigenbasis(gm: GaussianMixture, approximate: bool = False) -> GaussianMix
     >>> from notsodeep.spectra import in_eigenbasis
     >>> C = np.array([[2.0, 1.0], [1.0, 2.0]])
     >>> in_eigenbasis(nsd.GaussianMixture(np.zeros((2, 2)), [C, 2 * C])).covariances.round(6).tolist()
-    [[3.0, 1.0], [6.0, 2.0]]
+    [[1.0, 3.0], [2.0, 6.0]]
     """
     if gm.covariances.ndim < 3:
         return gm

@@ -17,6 +17,7 @@ from notsodeep.equivalents.assembly import ORDERS
 from notsodeep.equivalents.coefficients import KERNELS
 from notsodeep.equivalents.pair_series import pair_series
 from notsodeep.kernels.diagonal import diagonals_at
+from notsodeep.kernels.scalar import warn_if_off_scale
 from notsodeep.spec import DEQ, Spec, trainable_weights
 from notsodeep.spectra.eigenbasis import in_eigenbasis
 from notsodeep.spectra.limit import Spectrum, limiting_spectrum
@@ -76,8 +77,9 @@ def spectrum(
     Examples
     --------
     >>> import notsodeep as nsd
-    >>> found = nsd.spectrum(nsd.DEQ("tanh"), nsd.GaussianMixture.paper(1000), 800)
-    >>> [round(one.value, 2) for one in found.isolated]
+    >>> found = nsd.spectrum(nsd.DEQ("tanh", tau0=1.09), nsd.GaussianMixture.paper(1000), 800)
+    >>> [round(one.value, 1) for one in found.isolated]
+    [8.1, 9.2]
     """
     choice("kernel", kernel, KERNELS)
     choice("order", order, ORDERS)
@@ -85,6 +87,8 @@ def spectrum(
     if not isinstance(gm, GaussianMixture):
         raise ValueError(f"gm must be a GaussianMixture, got {type(gm).__name__}")
     counts, gm = _class_counts(n, gm), in_eigenbasis(gm)
+    if isinstance(spec, DEQ):
+        warn_if_off_scale(spec, float(counts @ norm_moments(gm)[0] / counts.sum()))
     parts = _Parts.of(gm, counts)
     terms = (_paper if order == "paper" else _norm_aware)(spec, gm, counts, parts, kernel, trained)
     return limiting_spectrum(_assemble(gm, parts, terms))
