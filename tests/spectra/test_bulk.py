@@ -10,7 +10,7 @@ from notsodeep.errors import ConvergenceError
 from notsodeep.spectra import Bulk, ClassModel, limiting_spectrum, support, traces
 from notsodeep.spectra.atoms import Wall
 from tests import tolerances as tol
-from tests.spectra.models import DENSE, MODELS, draw, full, marchenko_pastur, moments
+from tests.spectra.models import DENSE, MODELS, draw, full, marchenko_pastur, moments, scattered
 from tests.tolerances import assert_close
 
 
@@ -194,6 +194,30 @@ def test_dense_algebra_agrees_with_the_joint_eigenbasis(monkeypatch):
     slow = limiting_spectrum(model).bulk
     assert_close(slow.intervals, fast.intervals, tol.EDGES)
     assert_close(slow.pdf(x), fast.pdf(x), tol.DENSITY)
+
+
+@pytest.mark.parametrize("seed", [1, 3, 26, 38])
+def test_dozens_of_intervals(seed):
+    """Spectra on which continuation past a fold would end on another branch."""
+    model = scattered(seed)
+    bulk = limiting_spectrum(model).bulk
+    mean, variance = moments(model)
+    assert_close(bulk.mean(), mean, tol.MASS)
+    assert_close(bulk.var(), variance, tol.VARIANCE)
+    assert bulk.mass_error < tol.MASS
+
+
+def test_atoms_of_many_ranges():
+    """A dozen of classes, each with a range of its own: too many for all sets of them."""
+    p, k = 48, 12
+    variances = np.ones((k, p))
+    for a in range(k):
+        variances[a, a::k] = 0.0
+    bulk = limiting_spectrum(ClassModel([10] * k, variances)).bulk
+    assert_close(bulk.atoms, [(0.0, 1.0 - p / (10 * k))], tol.MASS)
+    alone = np.kron(np.eye(k), np.ones(p // k))
+    apart = limiting_spectrum(ClassModel([10] * k, alone)).bulk
+    assert_close(apart.atoms, [(0.0, 0.6)], tol.MASS)
 
 
 def test_equal_classes_are_one_class():
