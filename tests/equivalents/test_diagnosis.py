@@ -83,6 +83,14 @@ def test_the_papers_form_is_left_out_where_it_does_not_exist():
         assert list(found.measured) == list(found.expected) == ["norm-aware", "exact squares"]
 
 
+def test_networks_are_centred_where_they_say():
+    X, _, stats = draw()
+    layer = nsd.Layer(nsd.activation("relu").shifted(-1.0 / np.sqrt(2 * np.pi)))
+    found = nsd.diagnose(nsd.MLP((layer,)), X, stats, tau0=1.0)
+    assert found.measured["norm-aware"] < found.measured["paper"]
+    assert "paper" not in nsd.diagnose(nsd.MLP((layer,)), X, stats).measured
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

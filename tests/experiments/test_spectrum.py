@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
+from notsodeep.experiments.centred import centred_mlp
 from notsodeep.experiments.spectrum import STAGES, SpectrumConfig, load_spectrum_samples, run_spectrum
 from notsodeep.kernels.distance import relative_distance
 from tests.tolerances import KERNEL, ROUNDING, assert_close
@@ -65,6 +66,17 @@ def test_uncentred_models_have_no_papers_form():
     result = run_spectrum(SpectrumConfig(nsd.DEQ("relu", center=False)), load_spectrum_samples(n=200))
     assert list(result.errors) == ["norm-aware", "exact squares"]
     assert result.isolated[0].found > 5 * result.isolated[1].found
+
+
+def test_explicit_networks_have_all_forms():
+    result = run_spectrum(SpectrumConfig(centred_mlp(["relu"])), load_spectrum_samples(n=200))
+    assert list(result.errors) == ["paper", "norm-aware", "exact squares"]
+
+
+@pytest.mark.parametrize("change", [{"kernel": "both"}, {"trainable": "layer1"}, {"tau0": 0.0}])
+def test_a_config_is_checked(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        SpectrumConfig(nsd.DEQ("relu"), **change)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ def diagnose(
     trainable: str | Iterable[str] = "all",
     subsample: int = 1000,
     seed: int = 0,
+    tau0: float | None = None,
 ) -> Diagnosis:
     """Return how large the quantities are that the theory takes as small, and which errors follow.
 
@@ -134,6 +135,8 @@ def diagnose(
         Samples, drawn at random, on which the exact kernel is computed (>= 2); all of them if there are fewer.
     seed : int
         Of the subsample.
+    tau0 : float
+        For the paper's form of an MLP: the scale at which its layers are centred, as in :func:`notsodeep.equivalent`.
 
     Raises
     ------
@@ -165,6 +168,7 @@ def diagnose(
     few = np.sort(generator(seed).permutation(n)[:subsample])
     norms = np.einsum("ij,ij->i", checked, checked)
     rho = _correlations(checked[few], norms[few])
+    of_few = replace(stats, psi=stats.psi[few], J=stats.J[few])
     return Diagnosis(
         n=n,
         p=p,
@@ -174,8 +178,10 @@ def diagnose(
         largest_trace=float(np.abs(stats.t).max()),
         rms_correlation=float(np.sqrt(np.mean(rho**2))),
         max_correlation=float(np.abs(rho).max()),
-        expected=_expected(spec, checked, stats, kernel, trained, rho),
-        measured=_measured(spec, checked[few], replace(stats, psi=stats.psi[few], J=stats.J[few]), kernel, trained),
+        expected=_expected(spec, checked, stats, kernel, trained, tau0, rho),
+        measured=_measured(
+            spec, checked[few], replace(stats, psi=stats.psi[few], J=stats.J[few]), kernel, trained, tau0
+        ),
         subsample=len(few),
     )
 
@@ -192,10 +198,16 @@ def _correlations(X: FloatArray, norms: FloatArray) -> FloatArray:
 
 
 def _expected(
-    spec: Spec, X: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str], rho: FloatArray
+    spec: Spec,
+    X: FloatArray,
+    stats: Statistics,
+    kernel: str,
+    trained: frozenset[str],
+    tau0: float | None,
+    rho: FloatArray,
 ) -> dict[str, float]:
     n, square = len(X), float(np.vdot(X, X)) / len(X)
-    forms = all_forms(spec, X, stats, kernel, trained)
+    forms = all_forms(spec, X, stats, kernel, trained, tau0)
     _, _, k2, k3 = np.abs(getattr(pair_series(spec, np.array([square]), trained), kernel)[:, 0, 0])
     size = _norm(n, forms["norm-aware"].matvec)
     cubic = 3.0 * k3 * square**2 * float(np.mean(rho**2)) * _norm(n, lambda v: X @ (X.T @ v))
@@ -207,9 +219,11 @@ def _expected(
     return out
 
 
-def _measured(spec: Spec, X: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str]) -> dict[str, float]:
+def _measured(
+    spec: Spec, X: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str], tau0: float | None
+) -> dict[str, float]:
     exact = ck(spec, X) if kernel == "ck" else ntk(spec, X, trainable=trained)
-    return form_errors(exact, all_forms(spec, X, stats, kernel, trained))
+    return form_errors(exact, all_forms(spec, X, stats, kernel, trained, tau0))
 
 
 def _norm(n: int, times: Callable[[FloatArray], FloatArray]) -> float:

@@ -14,15 +14,18 @@ from notsodeep.spec import Spec
 
 
 def all_forms(
-    spec: Spec, X: Any, stats: Statistics, kernel: str, trainable: str | Iterable[str]
+    spec: Spec, X: Any, stats: Statistics, kernel: str, trainable: str | Iterable[str], tau0: float | None = None
 ) -> dict[str, EquivalentOperator]:
-    """Return the forms that exist for the model: ``"paper"``, ``"norm-aware"``, ``"exact squares"``."""
+    """Return the forms that exist for the model: ``"paper"``, ``"norm-aware"``, ``"exact squares"``.
+
+    ``tau0`` is the scale at which an MLP is centred, as in :func:`notsodeep.equivalent`.
+    """
     forms = {
         "norm-aware": equivalent(spec, X, stats, kernel, "norm-aware", trainable),
         "exact squares": equivalent(spec, X, stats, kernel, "norm-aware", trainable, quadratic="exact"),
     }
     try:
-        return {"paper": equivalent(spec, X, stats, kernel, trainable=trainable)} | forms
+        return {"paper": equivalent(spec, X, stats, kernel, trainable=trainable, tau0=tau0)} | forms
     except ValueError:  # a bias, or an activation that is not centred
         return forms
 

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import eigh
 
-from notsodeep.checks import FloatArray, integer
+from notsodeep.checks import FloatArray, choice, integer, number
 from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
+from notsodeep.equivalents import EquivalentOperator
+from notsodeep.equivalents.coefficients import KERNELS
 from notsodeep.equivalents.forms import all_forms, form_errors
 from notsodeep.errors import DataError
 from notsodeep.experiments.samples import ASPECT, MIXTURE, unit_mixture
 from notsodeep.files import StrPath
 from notsodeep.kernels import ck, ntk
-from notsodeep.spec import Spec
+from notsodeep.spec import DEQ, Spec, trainable_weights
 from notsodeep.spectra import Bulk, Spectrum, in_eigenbasis, spectrum
 
 SIZE = 800
@@ -34,6 +36,13 @@ class SpectrumConfig:
     spec: Spec
     kernel: str = "ck"
     trainable: Any = "all"
+    tau0: float = 1.0
+    """Scale at which an MLP is centred, for the paper's form (a DEQ has its own)"""
+
+    def __post_init__(self) -> None:
+        choice("kernel", self.kernel, KERNELS)
+        trainable_weights(self.spec, self.trainable)
+        number("tau0", self.tau0, low=0.0, strict=True)
 
 
 @dataclass(frozen=True)
@@ -155,8 +164,13 @@ def run_spectrum(
         margin=margin,
         isolated=_paired(prediction.bulk, predicted, found, margin),
         kolmogorov=_kolmogorov(prediction.bulk, values[~free]),
-        errors=form_errors(exact, all_forms(config.spec, X, samples.statistics, config.kernel, config.trainable)),
+        errors=form_errors(exact, _forms(config, X, samples.statistics)),
     )
+
+
+def _forms(config: SpectrumConfig, X: FloatArray, stats: Statistics) -> dict[str, EquivalentOperator]:
+    tau0 = None if isinstance(config.spec, DEQ) else config.tau0
+    return all_forms(config.spec, X, stats, config.kernel, config.trainable, tau0)
 
 
 def _distance(bulk: Bulk, values: FloatArray) -> FloatArray:
