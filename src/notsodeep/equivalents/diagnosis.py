@@ -179,9 +179,7 @@ def diagnose(
         rms_correlation=float(np.sqrt(np.mean(rho**2))),
         max_correlation=float(np.abs(rho).max()),
         expected=_expected(spec, checked, stats, kernel, trained, tau0, rho),
-        measured=_measured(
-            spec, checked[few], replace(stats, psi=stats.psi[few], J=stats.J[few]), kernel, trained, tau0
-        ),
+        measured=_measured(spec, checked[few], of_few, kernel, trained, tau0),
         subsample=len(few),
     )
 
