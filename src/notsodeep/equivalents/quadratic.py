@@ -24,7 +24,7 @@ def projected_squares(X: FloatArray, J: FloatArray) -> tuple[FloatArray, FloatAr
     X : array (n, p)
         Samples.
     J : array (n, K)
-        Class indicator. Classes of less than two samples count as one with all others.
+        Class indicator. Where a class has one sample or none, all samples count as one class.
 
     Notes
     -----
@@ -52,14 +52,16 @@ def projected_squares(X: FloatArray, J: FloatArray) -> tuple[FloatArray, FloatAr
 def _inverse(m: FloatArray, counts: FloatArray) -> FloatArray:
     """Pseudo-inverse without the directions whose noise would be as large as what no projection can know.
 
-    Along a unit vector the averages h of Gaussian squares have variance ``2 m^2 / n_a``, which division by an
-    eigenvalue blows up to a matrix of norm ``2 m^2 n / (n_a value)``; the squares themselves fluctuate by one of norm
-    ``2 m sqrt(2 n)``.
+    Classes count by their size: along a unit vector v of ``sqrt(counts) m sqrt(counts)`` the combined averages
+    ``sum_b v_b sqrt(n_b) h_b`` of Gaussian squares have variance ``2 m^2``, which division by an eigenvalue makes a matrix
+    of norm ``2 m^2 n / value``; the squares themselves fluctuate by one of norm ``2 m sqrt(2 n)``.
     """
-    values, vectors = np.linalg.eigh(m)
-    floor = _SHARE * float(m.mean()) * np.sqrt(counts.sum()) / counts.min() if len(m) > 1 else 0.0
+    roots = np.sqrt(counts)
+    values, vectors = np.linalg.eigh(roots[:, None] * m * roots)
+    floor = _SHARE * float(m.mean()) * np.sqrt(counts.sum()) if len(m) > 1 else 0.0
     kept = values > floor
-    return np.asarray((vectors[:, kept] / values[kept]) @ vectors[:, kept].T)
+    vectors = roots[:, None] * vectors[:, kept]
+    return np.asarray((vectors / values[kept]) @ vectors.T)
 
 
 def _sums_of_squares(X: FloatArray, J: FloatArray) -> FloatArray:

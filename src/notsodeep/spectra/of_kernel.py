@@ -25,6 +25,7 @@ from notsodeep.spectra.model import ClassModel
 
 PARTS = 6
 """Parts that each class is divided into by the norms of its samples"""
+_DIGITS, _ROUNDING = 12, 1e-13  # of a shift and of the root of a variance, relative to the diagonal
 _LEAST = 0.05  # of the mean squared norm of a class: no part is taken to have a smaller one
 
 
@@ -180,11 +181,16 @@ def _norm_aware(
     constant = k0 + k1 * products + k2 * (products**2 + squares + carried)
     scales = _rank_one(linear, parts.counts / parts.counts.sum())
     own = parts.norms - np.diag(products)
+    itself = diagonals_at(spec, parts.norms, trained)[which]
+    shifts = itself - np.diag(constant) - scales**2 * own
+    rest = (linear - np.outer(scales, scales)) ** 2 * squares
+    noise = rest + 2.0 * (k2 * squares) ** 2 + 6.0 * k3**2 * squares**3
+    size = float(itself.max())
     return _Terms(
         scales=scales,
         constant=constant,
-        shifts=diagonals_at(spec, parts.norms, trained)[which] - np.diag(constant) - scales**2 * own,
-        noise=gm.p * (2.0 * (k2 * squares) ** 2 + 6.0 * k3**2 * squares**3),
+        shifts=np.round(shifts / size, _DIGITS) * size,  # equal ones make atoms, which rounding must not spoil
+        noise=gm.p * np.where(noise > (_ROUNDING * size) ** 2, noise, 0.0),
         relative=parts.relative,
     )
 
@@ -217,7 +223,7 @@ def _rank_one(linear: FloatArray, shares: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(roots[:, None] * linear * roots)
     if not values[-1] > 0.0:
         return np.zeros(len(linear))
-    return np.asarray(np.abs(linear @ (roots * vectors[:, -1])) / values[-1] ** 0.5)
+    return np.asarray(linear @ (roots * vectors[:, -1]) / values[-1] ** 0.5)
 
 
 def norm_moments(gm: GaussianMixture) -> tuple[FloatArray, FloatArray]:
