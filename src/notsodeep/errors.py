@@ -17,6 +17,10 @@ class DataError(ValueError):
     """A data file or array is missing, corrupt, truncated or unusable."""
 
 
+class NotCoveredError(ValueError):
+    """The four equations do not cover the model: it has a bias, or an activation that is not centred."""
+
+
 class StabilityWarning(UserWarning):
     """The model has a stable kernel fixed point but no global contraction guarantee."""
 

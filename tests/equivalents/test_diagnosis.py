@@ -83,6 +83,17 @@ def test_the_papers_form_is_left_out_where_it_does_not_exist():
         assert list(found.measured) == list(found.expected) == ["norm-aware", "exact squares"]
 
 
+def test_verdicts_on_far_ends():
+    orthogonal = nsd.diagnose(nsd.DEQ("relu"), np.eye(20))
+    assert orthogonal.effective_dimension == np.inf
+    assert orthogonal.verdict.startswith("The high-dimensional theory holds")
+    X, _, stats = draw()
+    linear = nsd.diagnose(model("identity"), X, stats).verdict
+    assert "holds" in linear
+    assert "Norms matter" not in linear
+    assert "structure" not in linear
+
+
 def test_networks_are_centred_where_they_say():
     X, _, stats = draw()
     layer = nsd.Layer(nsd.activation("relu").shifted(-1.0 / np.sqrt(2 * np.pi)))
@@ -99,6 +110,9 @@ def test_networks_are_centred_where_they_say():
         ({"X": np.ones((3, 500))}, "stats belongs to samples of shape"),
         ({"X": np.full((400, 500), np.nan)}, "X has NaN"),
         ({"seed": "a"}, "seed must be"),
+        ({"tau0": 2.0}, "tau0 belongs to the DEQ spec"),
+        ({"spec": nsd.MLP((nsd.Layer("tanh"),)), "tau0": "x"}, "tau0 must be a number"),
+        ({"stats": nsd.Statistics.from_data(np.random.default_rng(0).standard_normal((9, 3)))}, "stats belongs to"),
     ],
 )
 def test_illegal_arguments_are_refused(change, message):

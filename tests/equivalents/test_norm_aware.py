@@ -115,6 +115,12 @@ def test_far_ends(shape):
     assert_close(np.diag(bar.dense()), np.diag(nsd.ck(deq, X)), 1e-12)
 
 
+def test_two_samples_do():
+    X = np.random.default_rng(0).standard_normal((2, 40)) / np.sqrt(40)
+    deq = nsd.DEQ("tanh", tau0=float(np.sqrt((X**2).sum(axis=1).mean())))
+    assert error(nsd.ck(deq, X), nsd.equivalent(deq, X, order="norm-aware")) < 0.01
+
+
 def test_equal_norms_need_one_term():
     X = np.random.default_rng(0).standard_normal((50, 80))
     X /= np.linalg.norm(X, axis=1, keepdims=True)

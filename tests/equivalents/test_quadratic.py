@@ -83,6 +83,19 @@ def test_classes_that_do_not_differ_do_no_harm(p):
     assert error < 1.02 * np.linalg.norm(off_diagonal(squares - squares.mean()), 2)
 
 
+def test_a_small_class_leaves_the_others_their_directions():
+    X, J, y = draw(200, 600, means=6.0)
+    few = np.flatnonzero(y == 0)[:6]
+    relabelled = np.column_stack([J, np.zeros(600)])
+    relabelled[few] = np.eye(4)[3]
+    squares = off_diagonal((X @ X.T) ** 2)
+    plain, finer = (
+        np.linalg.norm(squares - off_diagonal(R @ M @ R.T), 2)
+        for R, M in (projected_squares(X, J), projected_squares(X, relabelled))
+    )
+    assert finer < 1.05 * plain
+
+
 def test_small_classes_join_the_others():
     X, J, _ = draw(20, 40)
     lonely = np.column_stack([J, np.zeros(40)])

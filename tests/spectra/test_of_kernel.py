@@ -179,6 +179,28 @@ def test_mixtures_off_the_scale_of_a_deq_are_warned_about():
         nsd.spectrum(nsd.DEQ("tanh", tau0=2.0), mixture("isotropic", 20), 30)
 
 
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
+@pytest.mark.parametrize("activation", ["abs", "cos"])
+def test_even_functions_do_not_see_the_signs_of_means(activation):
+    spectra = []
+    for sign in (1.0, -1.0):
+        means = np.zeros((2, 400))
+        means[:, 0] = 10.0, 10.0 * sign
+        gm = nsd.GaussianMixture(means, 0.75)
+        X, _ = gm.sample(400, seed=0)
+        found = nsd.spectrum(nsd.DEQ(activation), gm, 400)
+        values = np.linalg.eigvalsh(nsd.ck(nsd.DEQ(activation), X))
+        assert min(one.value for one in found.isolated) > 0.7 * values[0]
+        assert_close(found.isolated[-1].value, values[-1], 0.05)
+        spectra.append([one.value for one in found.isolated])
+    assert_close(spectra[0], spectra[1], 0.02)
+
+
+def test_linear_kernels_have_an_atom():
+    bulk = nsd.spectrum(nsd.DEQ("identity"), nsd.GaussianMixture(np.zeros((1, 300)), np.ones((1, 300))), 400).bulk
+    assert [mass for _, mass in bulk.atoms] == [pytest.approx(0.25)]
+
+
 def test_a_rotation_changes_nothing():
     gm = mixture("toeplitz", 40)
     diagonal = in_eigenbasis(gm)

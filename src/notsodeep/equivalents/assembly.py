@@ -112,15 +112,12 @@ def equivalent(
         raise ValueError(f'quadratic={quadratic!r} belongs to order="norm-aware"')
     if order == "norm-aware" and tau0 is not None:
         raise ValueError(f'tau0 belongs to order="paper": the norm-aware form takes the norms from X, got {tau0!r}')
-    if not isinstance(stats, Statistics | None):
-        raise ValueError(f"stats must be a Statistics, got {type(stats).__name__}")
-    checked = samples("X", X.detach().cpu().numpy() if is_tensor(X) else X, at_least=2)
+    checked = checked_samples(X, stats)
+    if order == "norm-aware":
+        J, source = (np.ones((len(checked), 1)), "one class") if stats is None else (stats.J, stats.source)
+        return norm_aware(spec, X, checked, J, source, kernel, trained, quadratic)
     if stats is None:
         stats = Statistics.from_data(checked)
-    if checked.shape != (stats.n, stats.p):
-        raise ValueError(f"stats belongs to samples of shape ({stats.n}, {stats.p}), X has {checked.shape}")
-    if order == "norm-aware":
-        return norm_aware(spec, X, checked, stats, kernel, trained, quadratic)
     if isinstance(spec, DEQ):
         warn_if_off_scale(spec, float(np.vdot(checked, checked)) / len(checked))
         scale = spec.tau0
@@ -131,6 +128,16 @@ def equivalent(
     core = _core(stats, norms, products)
     note = f"paper's form, statistics: {stats.source}"
     return EquivalentOperator(X, None, linear, V, core, diagonal - scale**2 * linear, note=note)
+
+
+def checked_samples(X: Any, stats: Statistics | None) -> FloatArray:
+    """Return X as an array, at least two samples; raise ``ValueError`` where ``stats`` is not of these samples."""
+    if not isinstance(stats, Statistics | None):
+        raise ValueError(f"stats must be a Statistics, got {type(stats).__name__}")
+    checked = samples("X", X.detach().cpu().numpy() if is_tensor(X) else X, at_least=2)
+    if stats is not None and checked.shape != (stats.n, stats.p):
+        raise ValueError(f"stats belongs to samples of shape ({stats.n}, {stats.p}), X has {checked.shape}")
+    return checked
 
 
 def _core(stats: Statistics, norms: float, products: float) -> FloatArray:

@@ -14,6 +14,7 @@ from typing import Any, Literal, overload
 
 from notsodeep.activations import Moments, moments
 from notsodeep.checks import choice, number
+from notsodeep.errors import NotCoveredError
 from notsodeep.kernels.scalar import RestPoint, rest_point
 from notsodeep.spec import DEQ, MLP, Spec, trainable_weights
 
@@ -242,7 +243,7 @@ def _check_unbiased(spec: Spec) -> None:
         biases = [("bias_var", f" of layer {i}", layer.bias_var) for i, layer in enumerate(spec.layers, 1)]
     for name, where, variance in biases:
         if variance > 0:
-            raise ValueError(
+            raise NotCoveredError(
                 f"the equivalents need a model without bias, got {name}{where} = {variance:g}: all samples share it, "
                 f"so their pre-activations stay correlated in any dimension; set {name}=0 (the exact kernels take any)"
             )
@@ -250,4 +251,6 @@ def _check_unbiased(spec: Spec) -> None:
 
 def _check_centred(m: Moments, where: str, remedy: str) -> None:
     if abs(float(m.mean)) > _CENTRED * math.sqrt(float(m.square)):
-        raise ValueError(f"the equivalents need centred activations; {where} has mean {float(m.mean):.6g}: {remedy}")
+        raise NotCoveredError(
+            f"the equivalents need centred activations; {where} has mean {float(m.mean):.6g}: {remedy}"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from textwrap import fill
@@ -10,18 +11,19 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from notsodeep.activations.backend import is_tensor
-from notsodeep.checks import FloatArray, choice, integer, samples
+from notsodeep.checks import FloatArray, choice, integer, number
 from notsodeep.data import Statistics
 from notsodeep.data.seeds import generator
+from notsodeep.equivalents.assembly import checked_samples
 from notsodeep.equivalents.coefficients import KERNELS
 from notsodeep.equivalents.forms import all_forms, form_errors
 from notsodeep.equivalents.pair_series import pair_series
 from notsodeep.kernels import ck, ntk
-from notsodeep.spec import Spec, trainable_weights
+from notsodeep.spec import DEQ, Spec, trainable_weights
 
 _SMALL = 32  # order below which all eigenvalues are computed
 _LOST = 0.25  # effective dimension, of p, below which samples are said to share directions
+_EXACT, _NOTABLE = 1e-6, 0.01  # an error that needs no reason, a spread of norms that is one
 _GOOD, _FAIR = 0.01, 0.1  # relative spectral errors up to which a form is called close, and rough
 
 
@@ -55,12 +57,14 @@ class Diagnosis:
     @property
     def effective_dimension(self) -> float:
         """The dimension in which isotropic samples have as large correlations, ``1 / rms_correlation^2``."""
-        return self.rms_correlation**-2
+        return self.rms_correlation**-2 if self.rms_correlation else math.inf
 
     @property
     def verdict(self) -> str:
         """What the numbers mean, in words."""
-        best = min(self.measured, key=lambda form: self.measured[form])
+        best = min(reversed(self.measured), key=lambda form: round(self.measured[form], 6))
+        if self.measured["norm-aware"] <= 1.01 * self.measured[best]:
+            best = "norm-aware"
         return " ".join([self._opening(), *self._reasons(), f"The closest form here is: {best}."])
 
     def _opening(self) -> str:
@@ -70,16 +74,18 @@ class Diagnosis:
             return f"The high-dimensional theory holds on these data: {size}."
         if error <= _FAIR:
             return f"The high-dimensional theory is a fair approximation on these data: {size}."
-        return f"The high-dimensional theory does not hold on these data: {size}. Use the exact kernels."
+        instead = "its exact squares" if self.measured["exact squares"] <= _GOOD else "the exact kernels"
+        return f"The high-dimensional theory does not hold on these data: {size}. Use {instead}."
 
     def _reasons(self) -> list[str]:
         reasons = []
-        if "paper" in self.measured and self.measured["paper"] > 3.0 * self.measured["norm-aware"]:
+        paper = self.measured.get("paper", 0.0)
+        if self.norm_fluctuation > _NOTABLE and paper > max(3.0 * self.measured["norm-aware"], _EXACT):
             reasons.append(
                 f"Norms matter: they vary by {self.norm_fluctuation:.0%}, and the paper's form, with one norm for all, "
                 f"is {_percent(self.measured['paper'])} away."
             )
-        if self.measured["norm-aware"] > 3.0 * self.measured["exact squares"]:
+        if self.measured["norm-aware"] > max(3.0 * self.measured["exact squares"], _EXACT):
             reasons.append(
                 f"Squared products matter: their exact values leave {_percent(self.measured['exact squares'])}."
             )
@@ -88,7 +94,7 @@ class Diagnosis:
                 f"Samples share directions: correlations, up to {self.max_correlation:.2f}, are as large as in "
                 f"{self.effective_dimension:.0f} dimensions, not {self.p}."
             )
-        if self.measured["norm-aware"] > 2.0 * self.expected["norm-aware"]:
+        if self.measured["norm-aware"] > max(2.0 * self.expected["norm-aware"], _EXACT):
             reasons.append("The error is larger than that of independent products: classes have structure within.")
         return reasons
 
@@ -162,7 +168,11 @@ def diagnose(
     choice("kernel", kernel, KERNELS)
     trained = trainable_weights(spec, trainable)
     subsample = integer("subsample", subsample, low=2)
-    checked = samples("X", X.detach().cpu().numpy() if is_tensor(X) else X, at_least=2)
+    if tau0 is not None:
+        if isinstance(spec, DEQ):
+            raise ValueError(f"tau0 belongs to the DEQ spec ({spec.tau0:g}); leave the argument out, got {tau0!r}")
+        tau0 = number("tau0", tau0, low=0.0, strict=True)
+    checked = checked_samples(X, stats)
     n, p = checked.shape
     stats = Statistics.from_data(checked) if stats is None else stats
     few = np.sort(generator(seed).permutation(n)[:subsample])

@@ -9,6 +9,7 @@ from notsodeep.checks import FloatArray
 from notsodeep.data import Statistics
 from notsodeep.equivalents.assembly import equivalent
 from notsodeep.equivalents.operator import EquivalentOperator
+from notsodeep.errors import NotCoveredError
 from notsodeep.kernels.distance import spectral_norm
 from notsodeep.spec import Spec
 
@@ -26,7 +27,7 @@ def all_forms(
     }
     try:
         return {"paper": equivalent(spec, X, stats, kernel, trainable=trainable, tau0=tau0)} | forms
-    except ValueError:  # a bias, or an activation that is not centred
+    except NotCoveredError:
         return forms
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from notsodeep.checks import FloatArray
-from notsodeep.data import Statistics
 from notsodeep.equivalents.operator import EquivalentOperator
 from notsodeep.equivalents.pair_series import PairSeries, pair_series
 from notsodeep.equivalents.quadratic import projected_squares
@@ -20,7 +19,14 @@ _TOLERANCES = np.array([1e-6, 1e-7, 1e-6])  # of the three terms, of the mean di
 
 
 def norm_aware(
-    spec: Spec, X: Any, checked: FloatArray, stats: Statistics, kernel: str, trained: frozenset[str], quadratic: str
+    spec: Spec,
+    X: Any,
+    checked: FloatArray,
+    J: FloatArray,
+    source: str,
+    kernel: str,
+    trained: frozenset[str],
+    quadratic: str,
 ) -> EquivalentOperator:
     """Return ``k_0 + k_1 o XX' + k_2 o Q`` off the diagonal and the exact kernel on it.
 
@@ -46,12 +52,12 @@ def norm_aware(
         squares = (u2, w2)
         on_diagonal += (np.square(u2) @ w2) * norms**2
     elif len(w2):
-        factor, core = projected_squares(checked, stats.J)
+        factor, core = projected_squares(checked, J)
         V = np.hstack([u0, *(u * factor for u in u2.T[:, :, None])])
         blocks = [np.diag(w0), *(w * core for w in w2)]
         C = block_diag(*blocks)
         on_diagonal += (np.square(u2) @ w2) * np.einsum("ik,kl,il->i", factor, core, factor, optimize=True)
     if not len(w1):
         u1, w1 = np.zeros((len(norms), 1)), np.zeros(1)
-    note = "norm-aware form, exact squares" if squares else f"norm-aware form, classes: {stats.source}"
+    note = "norm-aware form, exact squares" if squares else f"norm-aware form, classes: {source}"
     return EquivalentOperator(X, u1, w1, V, C, exact - on_diagonal, squares=squares, note=note)
