@@ -252,5 +252,6 @@ def _check_unbiased(spec: Spec) -> None:
 def _check_centred(m: Moments, where: str, remedy: str) -> None:
     if abs(float(m.mean)) > _CENTRED * math.sqrt(float(m.square)):
         raise NotCoveredError(
-            f"the equivalents need centred activations; {where} has mean {float(m.mean):.6g}: {remedy}"
+            f"the four equations need centred activations; {where} has mean {float(m.mean):.6g}: {remedy} "
+            '(equivalent(..., order="norm-aware") takes any)'
         )

@@ -124,8 +124,8 @@ class _Expectation:
             shorter = sums
         raise ConvergenceError(
             f"orthogonal samples have pre-activations of correlation {np.abs(rho).max():.3f} in {self._activation!r}, "
-            "too close to 1 for an expansion in their product: lower the variance of the bias, centre the activation, or "
-            "remove samples of extreme norm"
+            "too close to 1 for an expansion in their product: lower the variance of the bias, centre the activation, "
+            "or remove samples of extreme norm"
         )
 
     def _sums(self, rho: FloatArray, order: int, terms: int) -> FloatArray:

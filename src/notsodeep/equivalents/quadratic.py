@@ -53,8 +53,8 @@ def _inverse(m: FloatArray, counts: FloatArray) -> FloatArray:
     """Pseudo-inverse without the directions whose noise would be as large as what no projection can know.
 
     Classes count by their size: along a unit vector v of ``sqrt(counts) m sqrt(counts)`` the combined averages
-    ``sum_b v_b sqrt(n_b) h_b`` of Gaussian squares have variance ``2 m^2``, which division by an eigenvalue makes a matrix
-    of norm ``2 m^2 n / value``; the squares themselves fluctuate by one of norm ``2 m sqrt(2 n)``.
+    ``sum_b v_b sqrt(n_b) h_b`` of Gaussian squares have variance ``2 m^2``, which division by an eigenvalue makes a
+    matrix of norm ``2 m^2 n / value``; the squares themselves fluctuate by one of norm ``2 m sqrt(2 n)``.
     """
     roots = np.sqrt(counts)
     values, vectors = np.linalg.eigh(roots[:, None] * m * roots)
