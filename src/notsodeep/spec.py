@@ -183,11 +183,19 @@ class MLP:
         """Number of hidden layers."""
         return len(self.layers)
 
-    def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> ExplicitNetwork:
+    def to_torch(
+        self,
+        in_features: int,
+        width: int,
+        out_features: int = 1,
+        seed: int = 0,
+        weights: str = "gaussian",
+        sparsity: float | None = None,
+    ) -> ExplicitNetwork:
         """Return a finite network with this spec and ``seed``: see :class:`notsodeep.networks.ExplicitNetwork`."""
         from notsodeep.networks import ExplicitNetwork
 
-        return ExplicitNetwork(self, in_features, width, out_features, seed=seed)
+        return ExplicitNetwork(self, in_features, width, out_features, seed=seed, weights=weights, sparsity=sparsity)
 
 
 Spec = DEQ | MLP

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 
 from notsodeep.checks import integer
 
@@ -44,7 +46,7 @@ class FiniteNetwork(torch.nn.Module, ABC):
 
 
 class NormalWeights:
-    """Draw parameters with iid N(0, 1) entries: one seed, one sequence of weights.
+    """Draw parameters from iid N(0, 1) numbers: one seed, one sequence of weights.
 
     The entries are drawn on the CPU in float64 and rounded to ``dtype``, so that neither the device that
     the network moves to nor its precision changes which network a seed means.
@@ -58,8 +60,20 @@ class NormalWeights:
 
     def __call__(self, *shape: int) -> torch.nn.Parameter:
         """Return the next parameter of this shape."""
-        drawn = torch.randn(*shape, generator=self._generator, dtype=torch.float64, device="cpu")
-        return torch.nn.Parameter(drawn.to(self._dtype))
+        return torch.nn.Parameter(self._next(shape).to(self._dtype))
+
+    def ternary(self, sparsity: float, *shape: int) -> torch.nn.Parameter:
+        """Return the next parameter with the numbers of small size at 0, the others at ``±1/sqrt(1 - sparsity)``.
+
+        The bound between small and large is the quantile that makes a number small with probability ``sparsity``.
+        """
+        drawn = self._next(shape)
+        large = drawn.abs() > -float(ndtri(0.5 * (1.0 - sparsity)))
+        signs = torch.where(large, drawn.sign(), 0.0)
+        return torch.nn.Parameter((signs / math.sqrt(1.0 - sparsity)).to(self._dtype))
+
+    def _next(self, shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.randn(*shape, generator=self._generator, dtype=torch.float64, device="cpu")
 
     def linear_head(self, width: int, out_features: int) -> torch.nn.Linear:
         """Return a linear layer without bias whose weights are the next ``(out_features, width)`` entries."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, final
 
 import torch
 
-from notsodeep.checks import number
+from notsodeep.checks import choice, number
 from notsodeep.networks.base import FiniteNetwork, NormalWeights
 from notsodeep.spec import MLP, weight_names
+
+WEIGHTS = ("gaussian", "ternary")
+SPARSITY = 0.9
+"""Share of zeros among ternary weights when none is given."""
 
 
 @final
@@ -19,6 +24,11 @@ class ExplicitNetwork(FiniteNetwork):
     A layer is ``y_new = sigma(sqrt(weight_var) W y + sqrt(bias_var) c) / sqrt(m)``. The weights ``layers[0] (m, p)``,
     the other ``layers[i] (m, m)``, ``readout.weight (out_features, m)`` and the biases ``biases["bias1"] (m)``,
     ``biases["bias2"] (m)``, ..., of the layers that have one, start as iid N(0, 1) (NTK parametrisation).
+
+    With ``weights="ternary"``, the entries of ``layers`` start as 0 with probability ``sparsity``, else as
+    ``±1/sqrt(1 - sparsity)`` with equal chance: mean 0 and variance 1 as well, so the same kernels in the limit of
+    many inputs and units. Biases and readout stay Gaussian. Multiplication is by dense matrices all the same; what
+    a file or better hardware saves is told by :func:`notsodeep.networks.memory_bits`.
 
     Parameters
     ----------
@@ -30,11 +40,22 @@ class ExplicitNetwork(FiniteNetwork):
         Same seed, same weights, on any device and in either precision.
     dtype : torch.dtype
         ``torch.float64`` or ``torch.float32``.
+    weights : {"gaussian", "ternary"}
+        Distribution of the weights of the hidden layers.
+    sparsity : float, optional
+        Probability of a zero among ternary weights, in [0, 1); 0.9 when not given. Gaussian weights have none.
 
     Raises
     ------
     ValueError
-        When an argument is illegal.
+        When an argument is illegal; also when a sparsity is given for Gaussian weights.
+
+    Notes
+    -----
+    Source of the ternary weights: arXiv:2403.00258. The ternary network of a seed is the Gaussian one of that seed,
+    rounded: small weights to 0, large ones to their sign. Its kernels are those of the spec only if many weights reach
+    each unit, and no few inputs dominate a sample ``x``: to leading order the gap of the first layer is proportional to
+    ``(1 / (1 - sparsity) - 3) sum_i x_i^4 / |x|^4``, however wide the network.
 
     Examples
     --------
@@ -55,14 +76,19 @@ class ExplicitNetwork(FiniteNetwork):
         *,
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
+        weights: str = "gaussian",
+        sparsity: float | None = None,
     ) -> None:
         if not isinstance(spec, MLP):
             raise ValueError(f"spec must be an MLP, got {spec!r}")
         super().__init__(in_features, width, out_features)
         self.spec = spec
+        self.weights = choice("weights", weights, WEIGHTS)
+        self.sparsity = _sparsity(self.weights, sparsity)
         normal = NormalWeights(seed, dtype)
+        draw = normal if self.sparsity is None else partial(normal.ternary, self.sparsity)
         fan_in = [self.in_features] + [self.width] * (spec.depth - 1)
-        self.layers = torch.nn.ParameterList([normal(self.width, n) for n in fan_in])
+        self.layers = torch.nn.ParameterList([draw(self.width, n) for n in fan_in])
         self.readout = normal.linear_head(self.width, self.out_features)
         biased = [i for i, layer in enumerate(spec.layers, 1) if layer.bias_var > 0]
         self.biases = torch.nn.ParameterDict({f"bias{i}": normal(self.width) for i in biased})
@@ -87,7 +113,8 @@ class ExplicitNetwork(FiniteNetwork):
         """Return groups for a torch optimiser: ``lr`` times each layer's ``learning_rate``, ``lr`` for the readout.
 
         A layer's rate is that of its weights and of its bias, which are groups of their own. Under plain gradient
-        descent these are the rates that the spec's NTK assumes.
+        descent these are the rates that the spec's NTK assumes. Ternary weights are no longer ternary once they are
+        trained: to keep them so, hand the optimiser the readout alone.
 
         Examples
         --------
@@ -109,5 +136,16 @@ class ExplicitNetwork(FiniteNetwork):
 
     @property
     def options(self) -> dict[str, Any]:
-        """No settings beside the spec and the sizes."""
-        return {}
+        """How the hidden weights were drawn, as the constructor takes it."""
+        return {"weights": self.weights, "sparsity": self.sparsity}
+
+
+def _sparsity(weights: str, sparsity: float | None) -> float | None:
+    if weights == "gaussian":
+        if sparsity is not None:
+            raise ValueError(f"sparsity is of ternary weights; leave it out with weights={weights!r}, got {sparsity!r}")
+        return None
+    share = number("sparsity", SPARSITY if sparsity is None else sparsity, low=0.0)
+    if share >= 1.0:
+        raise ValueError(f"sparsity must be a number in [0, 1), got {sparsity!r}")
+    return share
