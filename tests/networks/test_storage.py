@@ -10,10 +10,11 @@ from safetensors.torch import save_file
 
 from notsodeep.activations import Activation, activation
 from notsodeep.errors import DataError
-from notsodeep.networks import DEQNetwork, ExplicitNetwork, load, save
+from notsodeep.networks import DEQNetwork, ExplicitNetwork, load, memory_bits, save
 from notsodeep.spec import DEQ, MLP, Layer, to_dict
 
 KEY = "notsodeep.network"
+TWO_LAYERS = MLP((Layer("tanh"), Layer("silu", bias_var=0.1)))
 BIASED = DEQ("silu", sigma_a2=0.3, sigma_c2=0.1 / 3)
 NETWORKS = {
     "deq": lambda: DEQNetwork(DEQ("silu", sigma_a2=0.3, tau0=1.1, center=False), 5, 12, 3, seed=2),
@@ -27,6 +28,11 @@ NETWORKS = {
     "explicit": lambda: ExplicitNetwork(
         MLP((Layer("hermite:scale=2", 0.7, 0.1), Layer(activation("softplus").shifted(-0.8)))), 5, 12, 3, seed=2
     ),
+    "ternary": lambda: ExplicitNetwork(TWO_LAYERS, 5, 13, 3, seed=2, weights="ternary"),
+    "ternary, float32, half of them zero": lambda: ExplicitNetwork(
+        TWO_LAYERS, 5, 13, 3, seed=2, dtype=torch.float32, weights="ternary", sparsity=0.5
+    ),
+    "one unit, one input": lambda: ExplicitNetwork(MLP((Layer("tanh"),)), 1, 1, weights="ternary", sparsity=0.0),
 }
 
 
@@ -74,7 +80,58 @@ def test_round_trip_is_exact(make, path):
     for name, weight in net.state_dict().items():
         assert again.state_dict()[name].dtype == weight.dtype
         assert torch.equal(again.state_dict()[name], weight)
+    assert torch.equal(again(batch()[:, : net.in_features]), net(batch()[:, : net.in_features]))
+
+
+def test_ternary_weights_take_two_bits_each(path):
+    net = ExplicitNetwork(TWO_LAYERS, 300, 400, 10, dtype=torch.float32, weights="ternary")
+    save(net, path)
+    with safe_open(path, framework="pt") as file:
+        sizes = {name: file.get_tensor(name).nbytes for name in file.keys()}  # noqa: SIM118
+    assert sizes["layers.0.codes"] * 16 == 300 * 400 * 4
+    assert sizes["layers.1.codes"] * 16 == 400 * 400 * 4
+    assert 8 * sum(sizes.values()) == memory_bits(net).total.codes
+    assert path.stat().st_size < sum(sizes.values()) + 2000  # the names and the description
+    assert header(path)["version"] == 2
+
+
+def test_trained_ternary_weights_are_floats(path):
+    net = NETWORKS["ternary"]()
+    with torch.no_grad():
+        net.layers[1][0, 0] += 1e-9
+    save(net, path)
+    with safe_open(path, framework="pt") as file:
+        assert {"layers.0.codes", "layers.0.scale", "layers.1"} < set(file.keys())
+    again = load(path)
+    assert again.options == net.options
+    for one, other in zip(again.parameters(), net.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_files_written_before_there_were_ternary_weights(path):
+    net = NETWORKS["explicit"]()
+    save(net, path)
+    assert header(path)["version"] == 1
+    rewrite(path, options={})
+    again = load(path)
+    assert again.options == net.options == {"weights": "gaussian", "sparsity": None}
     assert torch.equal(again(batch()), net(batch()))
+
+
+@pytest.mark.parametrize(
+    ("weights", "reason"),
+    [
+        ({"layers.0.scale": None}, "layers.0.codes has no scale"),
+        ({"layers.0.codes": None}, "Missing key"),
+        ({"layers.0.codes": torch.zeros(16, dtype=torch.uint8)}, "must be 17 bytes for a matrix of shape (13, 5)"),
+        ({"layers.0.scale": torch.tensor(1.0)}, "2 different dtypes"),
+        ({"layers.2.codes": torch.zeros(16, dtype=torch.uint8)}, "layers.2.codes has no matrix"),
+    ],
+)
+def test_damaged_codes(path, weights, reason):
+    save(NETWORKS["ternary"](), path)
+    rewrite(path, weights=weights)
+    refused(path, "does not describe a network", reason)
 
 
 def test_metadata_say_what_is_inside(saved):
@@ -195,7 +252,7 @@ def test_an_incomplete_description(saved, name):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": 2}, "format version 2; this version of notsodeep reads 1"),
+        ({"version": 3}, "format version 3; this version of notsodeep reads 1 and 2"),
         ({"kind": "Sequential"}, "Sequential"),
         ({"kind": "ExplicitNetwork", "options": {}}, "spec must be an MLP"),
         ({"spec": {"kind": "CNN"}}, "not the description of a spec"),

@@ -12,11 +12,14 @@ from safetensors.torch import save as to_bytes
 
 from notsodeep.errors import DataError
 from notsodeep.files import StrPath, replacing
+from notsodeep.networks.codes import is_packed, pack, unpack
 from notsodeep.networks.deq import DEQNetwork
 from notsodeep.networks.explicit import ExplicitNetwork
 from notsodeep.spec import from_dict, to_dict
 
-FORMAT_VERSION = 1
+FORMATS = (1, 2)
+"""Versions that can be read; 2 where matrices are packed, 1 where none is."""
+_READABLE = " and ".join(map(str, FORMATS))
 _KEY = "notsodeep.network"
 _CLASSES: dict[str, Any] = {"DEQNetwork": DEQNetwork, "ExplicitNetwork": ExplicitNetwork}
 
@@ -24,7 +27,8 @@ _CLASSES: dict[str, Any] = {"DEQNetwork": DEQNetwork, "ExplicitNetwork": Explici
 def save(net: DEQNetwork | ExplicitNetwork, path: StrPath) -> None:
     """Write a network to ``path``: its weights and, in the metadata, its spec, sizes and settings as JSON.
 
-    The file is complete or absent: it is written beside ``path`` and then moved there.
+    The file is complete or absent: it is written beside ``path`` and then moved there. Matrices whose entries are
+    0 and ``±s`` alone are written in 2 bits a weight.
 
     Raises
     ------
@@ -44,11 +48,13 @@ def save(net: DEQNetwork | ExplicitNetwork, path: StrPath) -> None:
     >>> torch.equal(again(torch.eye(3)), net(torch.eye(3)))
     True
     """
-    header = {_KEY: json.dumps(_describe(net))}
+    described = _describe(net)
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"path must lie in an existing folder, got {path}")
-    weights = {name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()}
+    weights = pack({name: weight.detach().cpu().contiguous() for name, weight in net.state_dict().items()})
+    version = FORMATS[1] if any(map(is_packed, weights)) else FORMATS[0]
+    header = {_KEY: json.dumps({"version": version} | described)}
     with replacing(path) as partial:
         partial.write_bytes(to_bytes(weights, metadata=header))  # save_file would make it private to the user
 
@@ -76,7 +82,7 @@ def _describe(net: Any) -> dict[str, Any]:
     if _CLASSES.get(kind) is not type(net):
         raise ValueError(f"net must be a DEQNetwork or an ExplicitNetwork, got {kind}")
     sizes = {"in_features": net.in_features, "width": net.width, "out_features": net.out_features}
-    return {"version": FORMAT_VERSION, "kind": kind, "spec": to_dict(net.spec), "options": net.options} | sizes
+    return {"kind": kind, "spec": to_dict(net.spec), "options": net.options} | sizes
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -90,12 +96,12 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _build(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> DEQNetwork | ExplicitNetwork:
-    if header["version"] != FORMAT_VERSION:
-        raise ValueError(f"format version {header['version']!r}; this version of notsodeep reads {FORMAT_VERSION}")
-    dtypes = {weight.dtype for weight in weights.values()}
+    if header["version"] not in FORMATS:
+        raise ValueError(f"format version {header['version']!r}; this version of notsodeep reads {_READABLE}")
+    dtypes = {weight.dtype for name, weight in weights.items() if not is_packed(name)}
     if len(dtypes) != 1:
         raise ValueError(f"its weights have {len(dtypes)} different dtypes, not one")
     sizes = [header[name] for name in ("in_features", "width", "out_features")]
     net = _CLASSES[header["kind"]](from_dict(header["spec"]), *sizes, dtype=dtypes.pop(), **header["options"])
-    net.load_state_dict(weights)
+    net.load_state_dict(unpack(weights, {name: weight.shape for name, weight in net.state_dict().items()}))
     return net
