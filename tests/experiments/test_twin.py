@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import notsodeep as nsd
+from notsodeep.experiments.readout import RIDGE
 from notsodeep.experiments.samples import load_samples
-from notsodeep.experiments.twin import RIDGE, STAGES, TwinConfig, run_twin
+from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin
 from notsodeep.networks import DEQNetwork
 from tests.tolerances import CENTRAL, FLOAT32_READOUT, ROUNDING, assert_close
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.kernel_ridge import KernelRidge
 
 from notsodeep.checks import FloatArray, integer
 from notsodeep.equivalents import equivalent
+from notsodeep.experiments.readout import accuracy, fitted_readout, kernel_accuracy
 from notsodeep.experiments.samples import LabelledSamples
 from notsodeep.kernels.distance import Distance, relative_distance
 from notsodeep.matching import Match, match
@@ -20,8 +20,6 @@ from notsodeep.matching.fidelity import kernel_pair
 from notsodeep.networks import DEQNetwork, ExplicitNetwork
 from notsodeep.spec import DEQ
 
-RIDGE = 1e-3
-"""Ridge of all regressions, relative to the mean diagonal of the training kernel."""
 _REPEATS = 3
 _LARGEST_SEED = 2**62 - 1
 _MOST_ITERATIONS = 200  # of a finite DEQ: one that contracts needs about a dozen
@@ -109,7 +107,7 @@ def run_twin(
     eigenvalues = {name: np.linalg.eigvalsh(matrix) for name, matrix in matrices.items()}
     progress(STAGES[4])
     across = {name: k.T for name, k in zip(("deq", "network"), kernel_pair(found, X, samples.test.X), strict=True)}
-    by_kernel = {name: _kernel_accuracy(matrices[name], across[name], samples) for name in across}
+    by_kernel = {name: kernel_accuracy(matrices[name], across[name], samples) for name in across}
     progress(STAGES[5])
     finite_accuracy, forward, network = _finite(config, found, samples)
     return TwinResult(
@@ -143,27 +141,15 @@ STAGES = (
 """What :func:`run_twin` does, in order."""
 
 
-def _targets(samples: LabelledSamples) -> FloatArray:
-    """One column a class, 1 in the column of the sample's class, centred."""
-    one_hot = samples.train.y[:, None] == np.array(samples.train.classes)[None, :]
-    return one_hot.astype(np.float64) - 1.0 / len(samples.train.classes)
-
-
-def _accuracy(scores: FloatArray, samples: LabelledSamples) -> float:
-    predicted = np.array(samples.train.classes)[scores.argmax(axis=1)]
-    return float((predicted == samples.test.y).mean())
-
-
-def _kernel_accuracy(inside: FloatArray, across: FloatArray, samples: LabelledSamples) -> float:
-    model = KernelRidge(alpha=RIDGE * float(inside.diagonal().mean()), kernel="precomputed")
-    return _accuracy(model.fit(inside, _targets(samples)).predict(across), samples)
-
-
 def _finite(
     config: TwinConfig, found: Match, samples: LabelledSamples
 ) -> tuple[dict[str, float | None], dict[str, Forward], ExplicitNetwork]:
     """Finite networks of equal width in float32, the precision that networks run in."""
-    sizes = {"in_features": samples.train.p, "width": config.width, "out_features": len(samples.train.classes)}
+    sizes: dict[str, Any] = {
+        "in_features": samples.train.p,
+        "width": config.width,
+        "out_features": len(samples.train.classes),
+    }
     other_seed = config.seed + _LARGEST_SEED + 1  # other weights than the network's, of which it would share some
     deq = DEQNetwork(config.deq, **sizes, seed=other_seed, dtype=torch.float32, max_iter=_MOST_ITERATIONS)
     network = ExplicitNetwork(found.spec, **sizes, seed=config.seed, dtype=torch.float32)
@@ -175,21 +161,13 @@ def _finite(
             "deq": Forward(seconds, 1 + at_test.iterations, at_test.unconverged),
             "network": Forward(_seconds(lambda: network.features(test)), found.spec.depth),
         }
-        readout = _readout(inside, samples) if at_train.converged and at_test.converged else None
-        network.readout.weight.copy_(_readout(network.features(train), samples))
+        readout = fitted_readout(inside, samples) if at_train.converged and at_test.converged else None
+        network.readout.weight.copy_(fitted_readout(network.features(train), samples))
         accuracies = {
-            "deq": None if readout is None else _accuracy((across @ readout.T).numpy(), samples),
-            "network": _accuracy(network(test).numpy(), samples),
+            "deq": None if readout is None else accuracy((across @ readout.T).numpy(), samples),
+            "network": accuracy(network(test).numpy(), samples),
         }
     return accuracies, forward, network
-
-
-def _readout(features: torch.Tensor, samples: LabelledSamples) -> torch.Tensor:
-    """Ridge regression of the classes on the features, through their n x n kernel: weights ``(classes, width)``."""
-    wide = features.double()
-    kernel = wide @ wide.T
-    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
-    return (torch.linalg.solve(kernel, torch.from_numpy(_targets(samples))).T @ wide).to(features.dtype)
 
 
 def _seconds(call: Callable[[], Any]) -> float:

@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from notsodeep.experiments.twin import RIDGE, TwinResult
+from notsodeep.experiments.readout import RIDGE
+from notsodeep.experiments.twin import TwinResult
 from notsodeep.matching.match import TOLERANCE
 from notsodeep.networks.fixed_point import default_tolerance
 from notsodeep.report.facts import NAMES, Facts

@@ -1,0 +1,39 @@
+"""Classification by ridge regression on features or kernels, and its accuracy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.kernel_ridge import KernelRidge
+
+from notsodeep.checks import FloatArray
+from notsodeep.experiments.samples import LabelledSamples
+
+RIDGE = 1e-3
+"""Ridge of all regressions, relative to the mean diagonal of the training kernel."""
+
+
+def fitted_readout(features: torch.Tensor, samples: LabelledSamples) -> torch.Tensor:
+    """Ridge regression of the classes on the features, through their n x n kernel: weights ``(classes, width)``."""
+    wide = features.double()
+    kernel = wide @ wide.T
+    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
+    return (torch.linalg.solve(kernel, torch.from_numpy(_targets(samples))).T @ wide).to(features.dtype)
+
+
+def kernel_accuracy(inside: FloatArray, across: FloatArray, samples: LabelledSamples) -> float:
+    """Test accuracy of regression with kernels: ``inside`` the training part, and ``across``, test with training."""
+    model = KernelRidge(alpha=RIDGE * float(inside.diagonal().mean()), kernel="precomputed")
+    return accuracy(model.fit(inside, _targets(samples)).predict(across), samples)
+
+
+def accuracy(scores: FloatArray, samples: LabelledSamples) -> float:
+    """Share of the test samples whose largest score ``(n, classes)`` is that of their class."""
+    predicted = np.array(samples.train.classes)[scores.argmax(axis=1)]
+    return float((predicted == samples.test.y).mean())
+
+
+def _targets(samples: LabelledSamples) -> FloatArray:
+    """One column a class, 1 in the column of the sample's class, centred."""
+    one_hot = samples.train.y[:, None] == np.array(samples.train.classes)[None, :]
+    return one_hot.astype(np.float64) - 1.0 / len(samples.train.classes)
