@@ -19,6 +19,7 @@ PUBLIC = {
     "GaussianMixture",
     "Layer",
     "MLP",
+    "Parallel",
     "Statistics",
     "__version__",
     "activation",

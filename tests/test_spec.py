@@ -233,7 +233,7 @@ def test_what_is_no_spec_is_refused(data):
 
 def test_what_is_no_spec_is_not_written():
     for thing in (None, "relu", nsd.Layer(), nsd.activation("relu")):
-        with pytest.raises(ValueError, match="spec must be a DEQ or an MLP"):
+        with pytest.raises(ValueError, match="spec must be a DEQ, an MLP or a Parallel"):
             to_dict(thing)
 
 
@@ -269,7 +269,7 @@ def test_trainable_weights():
         (nsd.DEQ(), "bias", "'readout'), got 'bias': this DEQ has no bias, its sigma_c2 is 0"),
         (nsd.DEQ(sigma_c2=0.1), "bias1", "one or more of ('recurrent', 'input', 'bias', 'readout'), got 'bias1'"),
         (BIASED, ("bias2", "bias1"), "got 'bias1': layer 1 has no bias, its bias_var is 0"),
-        ("relu", "all", "spec must be a DEQ or an MLP, got 'relu'"),
+        ("relu", "all", "spec must be a DEQ, an MLP or a Parallel, got 'relu'"),
     ],
 )
 def test_illegal_trainable_weights(spec, trainable, message):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from notsodeep.kernels.api import KernelsFunction, ck, ntk
     from notsodeep.matching import match
     from notsodeep.networks import load, save
-    from notsodeep.spec import DEQ, MLP, Layer
+    from notsodeep.spec import DEQ, MLP, Layer, Parallel
     from notsodeep.spectra import spectrum
 
     kernels: KernelsFunction
@@ -30,6 +30,7 @@ __all__ = [
     "Dataset",
     "GaussianMixture",
     "Layer",
+    "Parallel",
     "Statistics",
     "__version__",
     "activation",
@@ -56,6 +57,7 @@ _HOME = {
     "GaussianMixture": "data",
     "Layer": "spec",
     "MLP": "spec",
+    "Parallel": "spec",
     "Statistics": "data",
     "activation": "activations",
     "ck": "kernels",

@@ -11,7 +11,7 @@ from notsodeep.activations import activation as look_up
 from notsodeep.checks import number
 
 if TYPE_CHECKING:
-    from notsodeep.networks import DEQNetwork, ExplicitNetwork
+    from notsodeep.networks import DEQNetwork, ExplicitNetwork, ParallelNetwork
 
 _LARGEST = 1e12  # of a variance or scale: beyond it squares of squares overflow
 _BIASES = ("sigma_c2", "bias_var")  # shown only where there is a bias
@@ -169,14 +169,7 @@ class MLP:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        layers = (self.layers,) if isinstance(self.layers, Layer) else self.layers
-        if not isinstance(layers, Iterable) or isinstance(layers, str):
-            raise ValueError(f"layers must be a sequence of Layer, got {self.layers!r}")
-        layers = tuple(layers)
-        wrong = [layer for layer in layers if not isinstance(layer, Layer)]
-        if not layers or wrong:
-            raise ValueError(f"layers must be one or more Layer, got {wrong[0] if wrong else 'none'!r}")
-        _put(self, layers=layers)
+        _put(self, layers=_members("layers", self.layers, Layer))
 
     @property
     def depth(self) -> int:
@@ -198,14 +191,66 @@ class MLP:
         return ExplicitNetwork(self, in_features, width, out_features, seed=seed, weights=weights, sparsity=sparsity)
 
 
-Spec = DEQ | MLP
+@dataclass(frozen=True)
+class Parallel:
+    """One or more :class:`MLP` side by side: each reads the input, one readout reads all their features.
+
+    With the features ``y_b`` of branch ``b``, divided by the root of its own width, and ``w`` iid N(0, 1)::
+
+        f = w . (y_1, y_2, ...)
+
+    so both kernels are sums over the branches: ``CK = sum_b CK_b``, and the NTK likewise, each branch with the
+    learning rates of its own layers and the readout at rate 1.
+
+    Parameters
+    ----------
+    branches : sequence of MLP
+        Their depths may differ.
+
+    Raises
+    ------
+    ValueError
+        When there is no branch, or something else than an :class:`MLP` among them.
+
+    Examples
+    --------
+    >>> import notsodeep as nsd
+    >>> one, two = nsd.MLP(nsd.Layer("tanh")), nsd.MLP((nsd.Layer("relu"), nsd.Layer("relu")))
+    >>> nsd.Parallel(branches=(one, two)).depth
+    2
+    """
+
+    branches: tuple[MLP, ...]
+
+    def __post_init__(self) -> None:
+        _put(self, branches=_members("branches", self.branches, MLP))
+
+    @property
+    def depth(self) -> int:
+        """Number of hidden layers of the deepest branch."""
+        return max(branch.depth for branch in self.branches)
+
+    def to_torch(
+        self, in_features: int, width: int, out_features: int = 1, seed: int = 0, **options: Any
+    ) -> ParallelNetwork:
+        """Return a finite network with this spec and ``seed``: see :class:`notsodeep.networks.ParallelNetwork`.
+
+        ``width`` is the number of features of all branches together; ``options`` go to the network of each of them.
+        """
+        from notsodeep.networks import ParallelNetwork
+
+        return ParallelNetwork(self, in_features, width, out_features, seed=seed, **options)
+
+
+Spec = DEQ | MLP | Parallel
 
 
 def trainable_weights(spec: Spec, trainable: str | Iterable[str]) -> frozenset[str]:
     """Return the set of weights that ``trainable`` names, ``"all"`` meaning every one.
 
     A DEQ has ``recurrent``, ``input``, ``bias`` and ``readout``; an MLP has ``layer1``, ``bias1``, ``layer2``, ...
-    and ``readout``. A bias of variance 0 is none.
+    and ``readout``; parallel branches have ``branch1.layer1``, ..., ``branch2.layer1``, ... and one ``readout``.
+    A bias of variance 0 is none.
 
     Raises
     ------
@@ -236,17 +281,60 @@ def _absent_bias(spec: Spec, name: Any) -> str:
     """Say why ``spec`` has no bias of this name; nothing where the name means no bias of it."""
     if isinstance(spec, DEQ):
         return ": this DEQ has no bias, its sigma_c2 is 0" if name == "bias" else ""
-    layer = next((i for i in range(1, spec.depth + 1) if name == f"bias{i}"), None)
-    return f": layer {layer} has no bias, its bias_var is 0" if layer else ""
+    biases = (f"{prefix}bias{i}" for prefix, mlp in _named(spec) for i in range(1, mlp.depth + 1))
+    where = next((place for bias, (place, _) in zip(biases, layers_of(spec), strict=True) if bias == name), None)
+    return f": {where} has no bias, its bias_var is 0" if where else ""
 
 
 def weight_names(spec: Spec) -> tuple[str, ...]:
     """Return the names of the weights of ``spec`` in the order in which the input meets them."""
     if isinstance(spec, DEQ):
         return ("recurrent", "input", *(("bias",) if spec.sigma_c2 > 0 else ()), "readout")
+    if isinstance(spec, MLP | Parallel):
+        return (*(prefix + name for prefix, mlp in _named(spec) for name in _hidden_names(mlp)), "readout")
+    raise ValueError(f"spec must be a DEQ, an MLP or a Parallel, got {spec!r}")
+
+
+def branches_of(spec: MLP | Parallel, trained: frozenset[str]) -> tuple[tuple[MLP, frozenset[str]], ...]:
+    """Return the MLPs whose kernels those of ``spec`` are sums of, each with its own trained weights.
+
+    ``trained`` has names of ``spec``; those that are returned are names of the MLP. An MLP is its only branch.
+
+    Examples
+    --------
+    >>> import notsodeep as nsd
+    >>> from notsodeep.spec import branches_of
+    >>> par = nsd.Parallel((nsd.MLP(nsd.Layer("tanh")), nsd.MLP(nsd.Layer("relu"))))
+    >>> [sorted(own) for _, own in branches_of(par, frozenset({"branch2.layer1", "readout"}))]
+    [['readout'], ['layer1', 'readout']]
+    """
+    return tuple(
+        (mlp, frozenset(name for name in (*_hidden_names(mlp), "readout") if _within(prefix, name) in trained))
+        for prefix, mlp in _named(spec)
+    )
+
+
+def layers_of(spec: MLP | Parallel) -> tuple[tuple[str, Layer], ...]:
+    """Return every layer with its place in words: ``layer 1``, or ``layer 1 of branch 2``."""
     if isinstance(spec, MLP):
-        return (*(name for i, layer in enumerate(spec.layers, 1) for name in _names_of(layer, i)), "readout")
-    raise ValueError(f"spec must be a DEQ or an MLP, got {spec!r}")
+        return tuple((f"layer {i}", layer) for i, layer in enumerate(spec.layers, 1))
+    numbered = enumerate(spec.branches, 1)
+    return tuple((f"{place} of branch {b}", layer) for b, mlp in numbered for place, layer in layers_of(mlp))
+
+
+def _named(spec: MLP | Parallel) -> list[tuple[str, MLP]]:
+    """Return the branches with what the names of their weights begin with."""
+    if isinstance(spec, MLP):
+        return [("", spec)]
+    return [(f"branch{number}.", mlp) for number, mlp in enumerate(spec.branches, 1)]
+
+
+def _within(prefix: str, name: str) -> str:
+    return name if name == "readout" else prefix + name
+
+
+def _hidden_names(mlp: MLP) -> tuple[str, ...]:
+    return tuple(name for i, layer in enumerate(mlp.layers, 1) for name in _names_of(layer, i))
 
 
 def _names_of(layer: Layer, number: int) -> tuple[str, ...]:
@@ -265,6 +353,8 @@ def to_dict(spec: Spec) -> dict[str, Any]:
         plain = {k: getattr(spec, k) for k in ("sigma_a2", "sigma_b2", "tau0", "center", "sigma_c2")}
         return {"kind": "DEQ", "activation": _activation_to_dict(spec.activation)} | plain
     weight_names(spec)
+    if isinstance(spec, Parallel):
+        return {"kind": "Parallel", "branches": [to_dict(branch) for branch in spec.branches]}
     layers = [
         {
             "activation": _activation_to_dict(layer.activation),
@@ -291,6 +381,8 @@ def from_dict(data: dict[str, Any]) -> Spec:
             return MLP(
                 tuple(Layer(_activation_from_dict(d.pop("activation")), **d) for d in map(dict, given["layers"]))
             )
+        if kind == "Parallel":
+            return Parallel(tuple(map(from_dict, given["branches"])))  # type: ignore[arg-type]  # which it checks
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the description of a spec: {error}") from error
     raise ValueError(f"not the description of a spec: kind is {kind!r}")
@@ -306,6 +398,18 @@ def _activation_from_dict(data: dict[str, Any]) -> Activation:
     built = look_up(data["name"], **data["params"])
     by = data["offset"] - built.offset
     return built.shifted(by) if by else built
+
+
+def _members(name: str, given: Any, kind: type) -> tuple[Any, ...]:
+    """Return one or more records of one kind as a tuple; a single one may come alone."""
+    members = (given,) if isinstance(given, kind) else given
+    if not isinstance(members, Iterable) or isinstance(members, str):
+        raise ValueError(f"{name} must be a sequence of {kind.__name__}, got {given!r}")
+    members = tuple(members)
+    wrong = [member for member in members if not isinstance(member, kind)]
+    if not members or wrong:
+        raise ValueError(f"{name} must be one or more {kind.__name__}, got {wrong[0] if wrong else 'none'!r}")
+    return members
 
 
 def _shown(record: Any) -> str:

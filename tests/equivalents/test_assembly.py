@@ -126,7 +126,7 @@ def test_tensors_give_tensors():
         ({"X": np.ones((20, 11))}, r"stats belongs to samples of shape \(20, 12\), X has \(20, 11\)"),
         ({"X": np.full((20, 12), np.nan)}, "X has NaN"),
         ({"X": torch.full((20, 12), torch.inf)}, "X has NaN or infinite"),
-        ({"spec": "relu"}, "spec must be a DEQ or an MLP"),
+        ({"spec": "relu"}, "spec must be a DEQ, an MLP or a Parallel"),
         ({"spec": nsd.DEQ("relu", center=False)}, "centred activations"),
         ({"tau0": 1.0}, "tau0 belongs to the DEQ spec"),
         ({"spec": nsd.MLP((nsd.Layer("tanh"),)), "tau0": -1.0}, "tau0 must be a finite number > 0"),

@@ -600,7 +600,7 @@ class TestInput:
             ({"kernel": "ntk", "trainable": "inner"}, "trainable must be"),
             ({"trainable": "bias"}, "trainable must be .* has no bias"),
             ({"spec": explicit(("relu",))}, "norm must be given for an MLP"),
-            ({"spec": "relu"}, "spec must be a DEQ or an MLP"),
+            ({"spec": "relu"}, "spec must be a DEQ, an MLP or a Parallel"),
             ({"spec": nsd.DEQ("relu", sigma_a2=3.0)}, "no stable kernel fixed point"),
             ({"spec": nsd.DEQ("hermite:coefficients=0/0")}, "is 0 at scale"),
             ({"spec": explicit((step(), 1.0)), "norm": 1.0, "kernel": "ntk"}, "NTK is infinite .* layer 1"),

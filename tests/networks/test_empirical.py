@@ -100,7 +100,9 @@ def test_entries_are_inner_products_of_features(net):
 
 
 def test_bad_arguments(net):
-    with pytest.raises(ValueError, match="net must be a DEQNetwork or an ExplicitNetwork, got Linear"):
+    with pytest.raises(
+        ValueError, match="net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got Linear"
+    ):
         empirical_ck(torch.nn.Linear(4, 4), sphere())
     with pytest.raises(ValueError, match=r"shape \(n, 4\)"):
         empirical_ck(net, sphere(), np.zeros((2, 3)))

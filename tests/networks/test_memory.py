@@ -58,5 +58,7 @@ def test_the_entropy_by_hand():
 
 
 def test_bad_argument():
-    with pytest.raises(ValueError, match="net must be a DEQNetwork or an ExplicitNetwork, got Linear"):
+    with pytest.raises(
+        ValueError, match="net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got Linear"
+    ):
         memory_bits(torch.nn.Linear(2, 2))

@@ -199,7 +199,9 @@ def test_the_file_is_as_readable_as_others(path):
 def test_what_cannot_be_saved(path):
     with pytest.raises(ValueError, match="made from a callable and cannot be written down"):
         save(ExplicitNetwork(MLP((Layer(Activation(torch.atan)),)), 5, 4), path)
-    with pytest.raises(ValueError, match="net must be a DEQNetwork or an ExplicitNetwork, got Linear"):
+    with pytest.raises(
+        ValueError, match="net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got Linear"
+    ):
         save(torch.nn.Linear(2, 2), path)
     with pytest.raises(ValueError, match=r"path must lie in an existing folder, got .*nowhere"):
         save(NETWORKS["deq"](), path.parent / "nowhere" / "net.safetensors")

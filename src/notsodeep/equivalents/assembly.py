@@ -50,7 +50,7 @@ def equivalent(
 
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model. The paper's form needs it without bias and with centred activations; the norm-aware form takes any:
         what does not vanish for orthogonal samples is ``k_0``.
     X : array or tensor (n, p)
@@ -66,7 +66,7 @@ def equivalent(
     trainable : "all" or names
         Trained weights, for the NTK.
     tau0 : float
-        For the paper's form of an MLP (a DEQ has its own): the scale at which its layers are centred;
+        For the paper's form of explicit layers (a DEQ has its own): the scale at which they are centred;
         ``stats.tau0`` by default.
     quadratic : {"projected", "exact"}
         For the norm-aware form: whether ``Q`` is projected on the classes, of low rank, or ``XX' o XX'`` itself, with

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from itertools import chain
 from typing import Any, Literal, overload
 
 from notsodeep.activations import Moments, moments
 from notsodeep.checks import choice, number
 from notsodeep.errors import NotCoveredError
 from notsodeep.kernels.scalar import RestPoint, rest_point
-from notsodeep.spec import DEQ, MLP, Spec, trainable_weights
+from notsodeep.spec import DEQ, MLP, Parallel, Spec, branches_of, layers_of, trainable_weights
 
 KERNELS = ("ck", "ntk")
 _CENTRED = 1e-7  # mean of an activation, relative to its root mean square, that counts as zero
@@ -33,11 +34,12 @@ class CKCoefficients:
     alpha3: float
     """Weight of the covariance products ``T``."""
     alpha4: float
-    """Response of a sample's scale to its squared norm; enters through ``alpha2`` alone."""
+    """Response to the squared norm: of ``tau_star^2`` for a DEQ, of ``gamma2`` for explicit layers. Enters through
+    ``alpha2`` alone."""
     gamma2: float
     """Diagonal of ``G``."""
     tau_star: float
-    """Scale at which the (last) activation works."""
+    """Scale at which the (last) activation works; NaN for several branches, each of which has its own."""
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
@@ -58,7 +60,7 @@ class NTKCoefficients:
     kappa2: float
     """Diagonal of ``K``."""
     tau_star: float
-    """Scale at which the (last) activation works."""
+    """Scale at which the (last) activation works; NaN for several branches, each of which has its own."""
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
@@ -95,17 +97,21 @@ def coefficients(
         alpha3 = E[phi'']^2 (sigma_a2 alpha1 + sigma_b2)^2 / (2 r)
         alpha4 = sigma_b2 / (1 - sigma_a2 E[(phi^2)''] / 2)
 
+    Those of explicit layers follow one layer after the other (:func:`propagate`), and those of parallel branches add;
+    only ``tau_star`` does not.
+
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model, without bias; its activations must be centred.
     kernel : {"ck", "ntk"}
         Which kernel the numbers belong to.
     trainable : "all" or names
         Weights that are trained; for the NTK. A DEQ has ``recurrent``, ``input``, ``readout``
-        (``("recurrent", "readout")`` is the paper's choice), an MLP ``layer1``, ..., ``readout``.
+        (``("recurrent", "readout")`` is the paper's choice), an MLP ``layer1``, ..., ``readout``, a Parallel
+        ``branch1.layer1``, ..., ``readout``.
     tau0 : float
-        Root mean squared norm of the samples; for an MLP (a DEQ has its own).
+        Root mean squared norm of the samples; for explicit layers (a DEQ has its own).
 
     Returns
     -------
@@ -139,7 +145,8 @@ def coefficients(
     else:
         if tau0 is None:
             raise ValueError(
-                "tau0 is needed for an MLP: the root mean squared norm of the samples, 1.0 for scaled data"
+                f"tau0 is needed for {'an MLP' if isinstance(spec, MLP) else 'a Parallel'}: "
+                "the root mean squared norm of the samples, 1.0 for scaled data"
             )
         ck, ntk = _explicit(spec, number("tau0", tau0, low=0.0, strict=True), trained)
     return ck if kernel == "ck" else ntk
@@ -176,14 +183,24 @@ def _implicit(deq: DEQ, rest: RestPoint, trained: frozenset[str]) -> tuple[CKCoe
     return ck, ntk
 
 
-def _explicit(mlp: MLP, tau0: float, trained: frozenset[str]) -> tuple[CKCoefficients, NTKCoefficients]:
-    rates = tuple(layer.learning_rate * (f"layer{i}" in trained) for i, layer in enumerate(mlp.layers, 1))
-    stages = layer_moments(mlp, tau0)
-    for i, (layer, (m, _, entering)) in enumerate(zip(mlp.layers, stages, strict=True), 1):
-        where = f"layer {i}, {layer.activation!r}, at scale {entering:.6g}"
+def _explicit(spec: MLP | Parallel, tau0: float, trained: frozenset[str]) -> tuple[CKCoefficients, NTKCoefficients]:
+    branches = branches_of(spec, trained)
+    stages = [layer_moments(mlp, tau0) for mlp, _ in branches]
+    for (place, layer), (m, _, entering) in zip(layers_of(spec), chain.from_iterable(stages), strict=True):
+        where = f"{place}, {layer.activation!r}, at scale {entering:.6g}"
         _check_centred(m, where, f"use activation.shifted({-float(m.mean):.17g})")
-    ck, ntk = propagate(stages, tau0, rates, float("readout" in trained))
-    return CKCoefficients(*map(float, astuple(ck))), NTKCoefficients(*map(float, astuple(ntk)))
+    found = []
+    for (mlp, own), of_layers in zip(branches, stages, strict=True):
+        rates = tuple(layer.learning_rate * (f"layer{i}" in own) for i, layer in enumerate(mlp.layers, 1))
+        found.append(propagate(of_layers, tau0, rates, float("readout" in own)))
+    ck, ntk = (_total([astuple(one) for one in column]) for column in zip(*found, strict=True))
+    return CKCoefficients(*ck), NTKCoefficients(*ntk)
+
+
+def _total(branches: list[tuple[Any, ...]]) -> list[float]:
+    """Return the sums over branches; of ``tau_star``, the last number, that of a single branch."""
+    sums = [math.fsum(column) for column in zip(*branches, strict=True)]
+    return sums if len(branches) == 1 else [*sums[:-1], math.nan]
 
 
 def layer_moments(mlp: MLP, tau0: float) -> list[tuple[Moments, float, float]]:
@@ -240,7 +257,7 @@ def _check_unbiased(spec: Spec) -> None:
     if isinstance(spec, DEQ):
         biases = [("sigma_c2", "", spec.sigma_c2)]
     else:
-        biases = [("bias_var", f" of layer {i}", layer.bias_var) for i, layer in enumerate(spec.layers, 1)]
+        biases = [("bias_var", f" of {place}", layer.bias_var) for place, layer in layers_of(spec)]
     for name, where, variance in biases:
         if variance > 0:
             raise NotCoveredError(

@@ -129,7 +129,7 @@ def diagnose(
 
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model.
     X : array or tensor (n, p)
         Samples, scaled as the model wants them.
@@ -142,7 +142,8 @@ def diagnose(
     seed : int
         Of the subsample.
     tau0 : float
-        For the paper's form of an MLP: the scale at which its layers are centred, as in :func:`notsodeep.equivalent`.
+        For the paper's form of explicit layers: the scale at which they are centred, as in
+        :func:`notsodeep.equivalent`.
 
     Raises
     ------

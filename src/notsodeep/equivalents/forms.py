@@ -19,7 +19,7 @@ def all_forms(
 ) -> dict[str, EquivalentOperator]:
     """Return the forms that exist for the model: ``"paper"``, ``"norm-aware"``, ``"exact squares"``.
 
-    ``tau0`` is the scale at which an MLP is centred, as in :func:`notsodeep.equivalent`.
+    ``tau0`` is the scale at which explicit layers are centred, as in :func:`notsodeep.equivalent`.
     """
     forms = {
         "norm-aware": equivalent(spec, X, stats, kernel, "norm-aware", trainable),

@@ -14,7 +14,7 @@ from notsodeep.checks import FloatArray
 from notsodeep.equivalents.jets import composition, product, quotient
 from notsodeep.errors import ConvergenceError
 from notsodeep.kernels.scalar import rest_point, sample_variances
-from notsodeep.spec import DEQ, MLP, Spec
+from notsodeep.spec import DEQ, MLP, Spec, branches_of
 
 ORDER = 3
 """Highest power of ``g`` that is kept"""
@@ -36,11 +36,11 @@ def pair_series(spec: Spec, squared_norms: FloatArray, trained: frozenset[str]) 
 
     Exact in the norms: with ``V(Lambda) = E[phi(u) phi(v)]`` at the scales of the two samples, the base
     ``Lambda_0 = sigma_a2 V(Lambda_0) + sigma_c2`` is solved for, and the fixed point is differentiated there; layers
-    are composed. No activation needs to be centred.
+    are composed, and branches add. No activation needs to be centred.
 
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model.
     squared_norms : array (m,)
         Squared norms of samples.
@@ -54,7 +54,10 @@ def pair_series(spec: Spec, squared_norms: FloatArray, trained: frozenset[str]) 
     ConvergenceError
         When a base correlation is too close to 1 for a Hermite series, as a large bias makes it.
     """
-    return _implicit(spec, squared_norms, trained) if isinstance(spec, DEQ) else _explicit(spec, squared_norms, trained)
+    if isinstance(spec, DEQ):
+        return _implicit(spec, squared_norms, trained)
+    parts = [_explicit(mlp, squared_norms, own) for mlp, own in branches_of(spec, trained)]
+    return PairSeries(*(np.sum(kernel, axis=0) for kernel in zip(*parts, strict=True)))
 
 
 def _implicit(deq: DEQ, squared_norms: FloatArray, trained: frozenset[str]) -> PairSeries:

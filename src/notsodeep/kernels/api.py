@@ -67,11 +67,11 @@ def ck(
 
     ``G_ij = E[phi(u) phi(v)]`` over the pre-activations of ``x_i`` and ``y_j``. For a DEQ their
     covariance solves ``Lambda_ij = sigma_a2 G_ij + sigma_b2 x_i . y_j + sigma_c2``; for an MLP it is
-    ``weight_var`` times the kernel of the layer before, plus ``bias_var``.
+    ``weight_var`` times the kernel of the layer before, plus ``bias_var``. Kernels of parallel branches add.
 
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model.
     X : array or tensor (n, p)
         Samples as rows, scaled so that their mean squared norm is ``tau0**2``.
@@ -129,7 +129,8 @@ def ntk(
             + (sigma_a2 [recurrent in S] G + sigma_b2 [input in S] X Y' + sigma_c2 [bias in S]) * D / (1 - sigma_a2 D)
 
     For an MLP, ``K_l = (w_l (c_l G_{l-1} + K_{l-1}) + c_l b_l) * D_l`` with the variances ``w_l`` of the weights and
-    ``b_l`` of the bias and the learning rate ``c_l`` of each layer; the readout adds the last ``G``.
+    ``b_l`` of the bias and the learning rate ``c_l`` of each layer; the readout adds the last ``G``. Those of parallel
+    branches add.
 
     Parameters
     ----------
@@ -137,7 +138,8 @@ def ntk(
         As for :func:`ck`.
     trainable : "all" or names
         ``recurrent``, ``input``, ``readout`` of a DEQ (the paper trains the first and the last), and ``bias`` when it
-        has one; ``layer1``, ``layer2``, ..., ``readout`` of an MLP, and ``bias1``, ... of layers with a bias.
+        has one; ``layer1``, ``layer2``, ..., ``readout`` of an MLP, and ``bias1``, ... of layers with a bias;
+        ``branch1.layer1``, ..., ``branch2.layer1``, ..., ``readout`` of a Parallel.
     dtype, variances
         As for :func:`ck`.
 

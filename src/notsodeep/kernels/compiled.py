@@ -20,6 +20,7 @@ from notsodeep.kernels.blas import one_thread
 from notsodeep.kernels.explicit import ExplicitModel
 from notsodeep.kernels.implicit import ImplicitModel
 from notsodeep.kernels.model import Record
+from notsodeep.kernels.parallel import ParallelModel
 from notsodeep.kernels.sides import Sides
 from notsodeep.kernels.target import Target
 
@@ -204,7 +205,9 @@ def _program(model: Any, left: Packed, right: Packed) -> Callable[..., None]:
         variances = np.array([model.deq.sigma_b2, model.deq.sigma_c2])
         constants = model.deq.sigma_a2, variances, np.array(model.tangent)
         return lambda gram, upper, target: loops.implicit(gram, upper, *sides, *constants, *target)
-    if isinstance(model, ExplicitModel):
-        rates, readout = np.array(model.rates), model.readout
-        return lambda gram, upper, target: loops.explicit(gram, upper, *sides, rates, readout, *target)
+    if isinstance(model, ExplicitModel | ParallelModel):
+        branches = model.branches if isinstance(model, ParallelModel) else (model,)
+        layers = np.array([layer for branch in branches for layer in branch.rates])
+        depths, readout = np.array([branch.mlp.depth for branch in branches]), branches[0].readout
+        return lambda gram, upper, target: loops.explicit(gram, upper, *sides, layers, depths, readout, *target)
     raise TypeError(f"no compiled loops for {type(model).__name__}")

@@ -9,13 +9,16 @@ from notsodeep.checks import FloatArray
 from notsodeep.kernels.explicit import ExplicitModel
 from notsodeep.kernels.implicit import ImplicitModel
 from notsodeep.kernels.model import Model
+from notsodeep.kernels.parallel import ParallelModel
 from notsodeep.kernels.samples import Block
-from notsodeep.spec import DEQ, Spec
+from notsodeep.spec import DEQ, MLP, Spec
 
 
 def model_of(spec: Spec, trained: frozenset[str], low: float, high: float) -> Model:
     """Return ``spec`` prepared for samples with norms from ``low`` to ``high``."""
-    return (ImplicitModel if isinstance(spec, DEQ) else ExplicitModel)(spec, trained, low, high)  # type: ignore[arg-type]
+    if isinstance(spec, DEQ):
+        return ImplicitModel(spec, trained, low, high)
+    return (ExplicitModel if isinstance(spec, MLP) else ParallelModel)(spec, trained, low, high)  # type: ignore[arg-type]
 
 
 def diagonals_at(spec: Spec, squared_norms: FloatArray, trained: frozenset[str]) -> tuple[FloatArray, FloatArray]:

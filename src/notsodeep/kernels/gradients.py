@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from notsodeep.activations.duals.differentiable import dual, fixed_point, square
 from notsodeep.activations.moments import moments_of_many
 from notsodeep.kernels.samples import correlation
 from notsodeep.kernels.scalar import RestPoint, rest_point, sample_variances
-from notsodeep.spec import DEQ, MLP, Layer, Spec
+from notsodeep.spec import DEQ, MLP, Layer, Spec, branches_of
 
 Kernels = tuple[torch.Tensor, torch.Tensor]
 VARIANCES = ("sigma_a2", "sigma_b2", "sigma_c2")
@@ -29,7 +30,7 @@ def at_variances(spec: Spec, variances: Mapping[str, torch.Tensor] | None) -> Sp
     Raises
     ------
     ValueError
-        For an MLP, an unknown name, or something else than a real tensor without axes; and as :class:`DEQ` does.
+        For another spec, an unknown name, or something else than a real tensor without axes; and as :class:`DEQ` does.
 
     Examples
     --------
@@ -41,7 +42,7 @@ def at_variances(spec: Spec, variances: Mapping[str, torch.Tensor] | None) -> Sp
     if variances is None:
         return spec
     if not isinstance(spec, DEQ):
-        raise ValueError(f"variances are those of a DEQ, got {spec!r}; data are what an MLP is differentiated in")
+        raise ValueError(f"variances are those of a DEQ, got {spec!r}; data are what it is differentiated in")
     if not isinstance(variances, Mapping):
         raise ValueError(f"variances must map names among {VARIANCES} to tensors, got {variances!r}")
     for name, value in variances.items():
@@ -65,7 +66,7 @@ def differentiable(
 
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model.
     X, Y : tensor (n, p), (m, p)
         Checked samples; without ``Y``, those of ``X`` among themselves.
@@ -74,7 +75,7 @@ def differentiable(
     variances : mapping of str to tensor (), optional
         Values of ``sigma_a2``, ``sigma_b2``, ``sigma_c2`` that replace those of a DEQ, and lead to their gradients.
     ck : tensor (n, m), optional
-        The conjugate kernel of the DEQ at these values, already solved. An MLP does without.
+        The conjugate kernel of the DEQ at these values, already solved. Explicit layers do without.
 
     Returns
     -------
@@ -112,7 +113,10 @@ def differentiable(
         if ck is None:
             raise ValueError("ck must be the solved conjugate kernel of a DEQ, got None")
         return _of_deq(spec, X, Y, trained, dict(variances or {}), ck.to(X))
-    return _of_mlp(spec, X, Y, trained)
+    pairs = _Pairs.of(X, Y)
+    parts = [_of_mlp(mlp, pairs, own) for mlp, own in branches_of(spec, trained)]
+    ck, ntk = (reduce(torch.add, kernel) for kernel in zip(*parts, strict=True))
+    return ck, ntk
 
 
 @dataclass(frozen=True)
@@ -228,9 +232,8 @@ def _moved(value: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
     return value + (along - along.detach())
 
 
-def _of_mlp(mlp: MLP, X: torch.Tensor, Y: torch.Tensor | None, trained: frozenset[str]) -> Kernels:
+def _of_mlp(mlp: MLP, pairs: _Pairs, trained: frozenset[str]) -> Kernels:
     """The recursion of the explicit kernels; off the diagonal of a square matrix and, by itself, on it."""
-    pairs = _Pairs.of(X, Y)
     rows, columns = pairs.norms
     g, own_g = pairs.gram, rows
     k, own_k = torch.zeros_like(g), torch.zeros_like(rows)

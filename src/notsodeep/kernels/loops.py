@@ -26,8 +26,10 @@ END = 1.0 - 1e-6  # correlations beyond are left to others
 _ROUGH = 3e-3  # size of a step after which the next one, with all terms, is nearly the last
 _ROUNDING = 1e-14  # of what the arc-sine law leaves out beyond the third order of a step
 
-_X, _Y, _V, _D, _D2, _D3, _SQUARE, _P, _P1, _P2, _P3, _G, _T, _ZERO, _SIZE = (k * LANES for k in range(15))
-SLOTS = 15
+_X, _Y, _V, _D, _D2, _D3, _SQUARE, _P, _P1, _P2, _P3, _G, _T, _ZERO, _SIZE, _SUM_G, _SUM_T = (
+    k * LANES for k in range(17)
+)
+SLOTS = 17
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "fastmath": {"contract", "reassoc", "nsz", "arcp"},  # NaN and infinity keep their meaning
@@ -440,28 +442,42 @@ def _leave(rows, columns, layers, layer, row, strip, S):
         S[_G + i] = s * scale[i] * S[_V + i]
 
 
+@_inlined
+def _add(first, S):
+    """Add the kernels of a branch to those of the branches before it."""
+    for i in range(LANES):
+        S[_SUM_G + i] = S[_G + i] + (0.0 if first else S[_SUM_G + i])
+        S[_SUM_T + i] = S[_T + i] + (0.0 if first else S[_SUM_T + i])
+
+
 @_compiled
-def explicit(gram, upper, rows, columns, laws, layers, readout, ck, ntk, place, record, S):
+def explicit(gram, upper, rows, columns, laws, layers, depths, readout, ck, ntk, place, record, S):
     """Fill a tile with the kernels of explicit layers; arguments as for :func:`implicit`.
 
-    ``layers (L, 4)``: weight variance, bias variance, the rates of weights and bias. ``record`` gets the pairs left.
+    ``layers (L, 4)``: weight variance, bias variance, the rates of weights and bias. ``depths`` tells how many of the
+    layers each branch has; kernels of branches add. ``record`` gets the pairs left, once for each branch.
     """
     for strip in range(columns.scales.shape[1]):
         width = min(LANES, place[2] - strip * LANES)
         last = min(gram.shape[0], (strip + 1) * LANES) if upper else gram.shape[0]
         for row in range(last):
             g = gram[row, strip]
+            layer = 0
+            for branch in range(depths.shape[0]):
+                for i in range(LANES):
+                    S[_G + i] = g[i]
+                    S[_T + i] = 0.0
+                left = 0
+                for _ in range(depths[branch]):
+                    _enter(rows, columns, layers, layer, row, strip, S)
+                    left = _mark(_evaluate(rows, columns, laws, layer, row, strip, S), S)
+                    _leave(rows, columns, layers, layer, row, strip, S)
+                    layer += 1
+                record[0] += left
+                _add(branch == 0, S)
             for i in range(LANES):
-                S[_G + i] = g[i]
-                S[_T + i] = 0.0
-            left = 0
-            for layer in range(layers.shape[0]):
-                _enter(rows, columns, layers, layer, row, strip, S)
-                left = _mark(_evaluate(rows, columns, laws, layer, row, strip, S), S)
-                _leave(rows, columns, layers, layer, row, strip, S)
-            record[0] += left
-            for i in range(LANES):
-                S[_T + i] += readout * S[_G + i]
+                S[_G + i] = S[_SUM_G + i]
+                S[_T + i] = S[_SUM_T + i] + readout * S[_SUM_G + i]
             _write(S, width, ck, ntk, place[0] + row, place[1] + strip * LANES)
 
 

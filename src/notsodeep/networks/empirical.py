@@ -14,7 +14,7 @@ def empirical_ck(net: FiniteNetwork, X: Any, Y: Any = None) -> Any:
 
     Parameters
     ----------
-    net : DEQNetwork or ExplicitNetwork
+    net : DEQNetwork, ExplicitNetwork or ParallelNetwork
         The network; as its width grows, its kernel tends to that of its spec.
     X : torch.Tensor or array_like
         Samples ``(n, in_features)``.
@@ -43,7 +43,7 @@ def empirical_ck(net: FiniteNetwork, X: Any, Y: Any = None) -> Any:
     (3, 2)
     """
     if not isinstance(net, FiniteNetwork):
-        raise ValueError(f"net must be a DEQNetwork or an ExplicitNetwork, got {type(net).__name__}")
+        raise ValueError(f"net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got {type(net).__name__}")
     with torch.no_grad():
         left = net.features(X)
         kernel = left @ (left if Y is None else net.features(Y)).T

@@ -10,7 +10,7 @@ import torch
 
 from notsodeep.checks import choice, number
 from notsodeep.networks.base import FiniteNetwork, NormalWeights
-from notsodeep.spec import MLP, weight_names
+from notsodeep.spec import MLP
 
 WEIGHTS = ("gaussian", "ternary")
 SPARSITY = 0.9
@@ -126,13 +126,17 @@ class ExplicitNetwork(FiniteNetwork):
         [('layer1', 0.05), ('readout', 0.1)]
         """
         lr = number("lr", lr, low=0.0)
-        parameters, rates = {**self.biases, "readout": self.readout.weight}, {"readout": 1.0}
+        return [*self.hidden_groups(lr), {"name": "readout", "params": [self.readout.weight], "lr": lr}]
+
+    def hidden_groups(self, lr: float) -> list[dict[str, Any]]:
+        """Return the groups of :meth:`parameter_groups` without that of the readout."""
+        groups = []
         for i, (layer, W) in enumerate(zip(self.spec.layers, self.layers, strict=True), 1):
-            parameters[f"layer{i}"] = W
-            rates[f"layer{i}"] = rates[f"bias{i}"] = layer.learning_rate
-        return [
-            {"name": name, "params": [parameters[name]], "lr": lr * rates[name]} for name in weight_names(self.spec)
-        ]
+            groups.append({"name": f"layer{i}", "params": [W], "lr": lr * layer.learning_rate})
+            if layer.bias_var > 0:
+                c = self.biases[f"bias{i}"]
+                groups.append({"name": f"bias{i}", "params": [c], "lr": lr * layer.learning_rate})
+        return groups
 
     @property
     def options(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def memory_bits(net: FiniteNetwork) -> Memory:
 
     Parameters
     ----------
-    net : DEQNetwork or ExplicitNetwork
+    net : DEQNetwork, ExplicitNetwork or ParallelNetwork
         The network.
 
     Raises
@@ -71,7 +71,7 @@ def memory_bits(net: FiniteNetwork) -> Memory:
     Bits(weights=500000, floats=32000000, codes=1000064, entropy=28...)
     """
     if not isinstance(net, FiniteNetwork):
-        raise ValueError(f"net must be a DEQNetwork or an ExplicitNetwork, got {type(net).__name__}")
+        raise ValueError(f"net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got {type(net).__name__}")
     readout = {id(weight) for weight in net.readout.parameters()}
     inner = [weight.detach() for weight in net.parameters() if id(weight) not in readout]
     return Memory(

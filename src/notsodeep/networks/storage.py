@@ -15,16 +15,18 @@ from notsodeep.files import StrPath, replacing
 from notsodeep.networks.codes import is_packed, pack, unpack
 from notsodeep.networks.deq import DEQNetwork
 from notsodeep.networks.explicit import ExplicitNetwork
+from notsodeep.networks.parallel import ParallelNetwork
 from notsodeep.spec import from_dict, to_dict
 
 FORMATS = (1, 2)
 """Versions that can be read; 2 where matrices are packed, 1 where none is."""
 _READABLE = " and ".join(map(str, FORMATS))
 _KEY = "notsodeep.network"
-_CLASSES: dict[str, Any] = {"DEQNetwork": DEQNetwork, "ExplicitNetwork": ExplicitNetwork}
+_CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (DEQNetwork, ExplicitNetwork, ParallelNetwork)}
+Network = DEQNetwork | ExplicitNetwork | ParallelNetwork
 
 
-def save(net: DEQNetwork | ExplicitNetwork, path: StrPath) -> None:
+def save(net: Network, path: StrPath) -> None:
     """Write a network to ``path``: its weights and, in the metadata, its spec, sizes and settings as JSON.
 
     The file is complete or absent: it is written beside ``path`` and then moved there. Matrices whose entries are
@@ -59,7 +61,7 @@ def save(net: DEQNetwork | ExplicitNetwork, path: StrPath) -> None:
         partial.write_bytes(to_bytes(weights, metadata=header))  # save_file would make it private to the user
 
 
-def load(path: StrPath) -> DEQNetwork | ExplicitNetwork:
+def load(path: StrPath) -> Network:
     """Return the network that :func:`save` wrote, on the CPU, with exactly its weights.
 
     Raises
@@ -80,7 +82,7 @@ def load(path: StrPath) -> DEQNetwork | ExplicitNetwork:
 def _describe(net: Any) -> dict[str, Any]:
     kind = type(net).__name__
     if _CLASSES.get(kind) is not type(net):
-        raise ValueError(f"net must be a DEQNetwork or an ExplicitNetwork, got {kind}")
+        raise ValueError(f"net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got {kind}")
     sizes = {"in_features": net.in_features, "width": net.width, "out_features": net.out_features}
     return {"kind": kind, "spec": to_dict(net.spec), "options": net.options} | sizes
 
@@ -95,7 +97,7 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise DataError(f"{path} is damaged or not a safetensors file: {error}") from error
 
 
-def _build(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> DEQNetwork | ExplicitNetwork:
+def _build(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:
     if header["version"] not in FORMATS:
         raise ValueError(f"format version {header['version']!r}; this version of notsodeep reads {_READABLE}")
     dtypes = {weight.dtype for name, weight in weights.items() if not is_packed(name)}

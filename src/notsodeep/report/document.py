@@ -14,7 +14,7 @@ from notsodeep.data import Dataset
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.report.facts import NAMES, Facts
 from notsodeep.report.wording import headline
-from notsodeep.spec import DEQ, Spec, to_dict
+from notsodeep.spec import DEQ, Spec, layers_of, to_dict
 
 FORMAT_VERSION = 1
 
@@ -89,8 +89,8 @@ def json_text(document: dict[str, Any]) -> str:
 
 def spec_data(spec: Spec) -> dict[str, Any]:
     """Return a spec as JSON data; ``repr`` tells what one with an activation of the user's own was."""
-    layers = (spec,) if isinstance(spec, DEQ) else spec.layers
-    if all(layer.activation.is_registered for layer in layers):
+    activations = [spec.activation] if isinstance(spec, DEQ) else [layer.activation for _, layer in layers_of(spec)]
+    if all(activation.is_registered for activation in activations):
         return to_dict(spec)
     return {"kind": type(spec).__name__, "repr": repr(spec)}
 

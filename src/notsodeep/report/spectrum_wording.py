@@ -6,7 +6,7 @@ from notsodeep.experiments.spectrum import SpectrumResult
 from notsodeep.report.numerals import percent
 from notsodeep.report.spectrum_facts import SpectrumFacts
 from notsodeep.report.wording import KERNELS, short_name
-from notsodeep.spec import DEQ, Spec
+from notsodeep.spec import DEQ, MLP, Spec
 
 
 def spectrum_headline(result: SpectrumResult) -> str:
@@ -31,8 +31,14 @@ def model_words(spec: Spec) -> str:
     """
     if isinstance(spec, DEQ):
         return f"{short_name(spec.activation)} DEQ"
-    names = [short_name(layer.activation) for layer in spec.layers]
-    return f"{spec.depth}-layer {'-'.join(names if len(set(names)) > 1 else names[:1])} network"
+    if isinstance(spec, MLP):
+        return f"{_layers(spec)} network"
+    return f"network of {len(spec.branches)} parallel branches ({', '.join(map(_layers, spec.branches))})"
+
+
+def _layers(mlp: MLP) -> str:
+    names = [short_name(layer.activation) for layer in mlp.layers]
+    return f"{mlp.depth}-layer {'-'.join(names if len(set(names)) > 1 else names[:1])}"
 
 
 def _isolated(facts: SpectrumFacts) -> str:

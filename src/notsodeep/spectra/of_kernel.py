@@ -41,8 +41,8 @@ def spectrum(
 
     Parameters
     ----------
-    spec : DEQ or MLP
-        The model; for the paper's form without bias and centred (an MLP at the scale of the mixture).
+    spec : DEQ, MLP or Parallel
+        The model; for the paper's form without bias and centred (explicit layers at the scale of the mixture).
     gm : GaussianMixture
         Where the samples come from.
     n : int, or K of them

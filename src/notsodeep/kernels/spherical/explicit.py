@@ -1,4 +1,4 @@
-"""Kernels of an MLP between samples of one norm, as functions of their cosine."""
+"""Kernels of MLPs, alone or side by side, between samples of one norm, as functions of their cosine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from notsodeep.activations import moments
 from notsodeep.checks import FloatArray
 from notsodeep.kernels.spherical import series
 from notsodeep.kernels.spherical.curve import Correlation, DualCurve, times
-from notsodeep.spec import MLP, Layer
+from notsodeep.spec import MLP, Layer, Parallel, branches_of
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,27 @@ class ExplicitSphere:
                 ntk = series.multiply(source, slope)
             ck = series.compose(outer, inner)
         return self._readout * ck + ntk
+
+
+class ParallelSphere:
+    """The kernel of parallel branches between samples of one norm: the sum of those of the branches."""
+
+    def __init__(self, parallel: Parallel, squared_norm: float, trained: frozenset[str]) -> None:
+        branches = branches_of(parallel, trained)
+        self._branches = [ExplicitSphere(mlp, squared_norm, own) for mlp, own in branches if own]
+
+    def values(self, rho: FloatArray) -> FloatArray:
+        """Return the kernel at cosines in [-1, 1]."""
+        return np.sum([branch.values(rho) for branch in self._branches], axis=0)
+
+    def derivatives(self, rho: FloatArray) -> FloatArray:
+        """Return the derivative in the cosine; NaN where branches are infinite with both signs."""
+        with np.errstate(invalid="ignore"):
+            return np.sum([branch.derivatives(rho) for branch in self._branches], axis=0)
+
+    def coefficients(self, count: int) -> FloatArray:
+        """Return the first ``count`` coefficients of the power series in the cosine."""
+        return np.sum([branch.coefficients(count) for branch in self._branches], axis=0)
 
 
 def _stage(layer: Layer, number: int, power: float, trained: frozenset[str]) -> _Stage:

@@ -12,10 +12,10 @@ import torch
 
 from notsodeep.activations.backend import is_tensor
 from notsodeep.checks import FloatArray, choice, integer, number
-from notsodeep.kernels.spherical.explicit import ExplicitSphere
+from notsodeep.kernels.spherical.explicit import ExplicitSphere, ParallelSphere
 from notsodeep.kernels.spherical.implicit import ImplicitSphere
 from notsodeep.kernels.spherical.table import GradedTable
-from notsodeep.spec import DEQ, Spec, trainable_weights
+from notsodeep.spec import DEQ, MLP, Spec, trainable_weights
 
 _ROUNDING = 16 * np.finfo(np.float64).eps  # a cosine that exceeds 1 by no more is 1
 _MOST_COEFFICIENTS = 2048
@@ -99,11 +99,13 @@ class SphereKernel:
         return SphereKernel, (self.spec, self.kernel, self.trained, self.norm)
 
     @cached_property
-    def _model(self) -> ImplicitSphere | ExplicitSphere:
+    def _model(self) -> ImplicitSphere | ExplicitSphere | ParallelSphere:
         trained = self.trained or frozenset({"readout"})  # the NTK of the readout is the CK
         if isinstance(self.spec, DEQ):
             return ImplicitSphere(self.spec, self.norm**2, trained)
-        return ExplicitSphere(self.spec, self.norm**2, trained)
+        if isinstance(self.spec, MLP):
+            return ExplicitSphere(self.spec, self.norm**2, trained)
+        return ParallelSphere(self.spec, self.norm**2, trained)
 
     @cached_property
     def _table(self) -> GradedTable:
@@ -126,14 +128,14 @@ def sphere(
 
     Parameters
     ----------
-    spec : DEQ or MLP
+    spec : DEQ, MLP or Parallel
         The model. The shift of a centred DEQ is that of its own ``tau0``, whatever the norm.
     kernel : str
         ``"ck"`` or ``"ntk"``.
     trainable : "all" or names
         The weights that the NTK is of, as for ``nsd.ntk``.
     norm : float, optional
-        Norm r of the samples (> 0); a DEQ's ``tau0`` by default, needed for an MLP.
+        Norm r of the samples (> 0); a DEQ's ``tau0`` by default, needed for explicit layers.
 
     Returns
     -------
@@ -166,7 +168,8 @@ def sphere(
     trained = trainable_weights(spec, trainable)
     if norm is None:
         if not isinstance(spec, DEQ):
-            raise ValueError("norm must be given for an MLP, which has no tau0: the norm of the samples")
+            kind = "an MLP" if isinstance(spec, MLP) else "a Parallel"
+            raise ValueError(f"norm must be given for {kind}, which has no tau0: the norm of the samples")
         norm = spec.tau0
     norm = number("norm", norm, low=0.0, high=_LARGEST_NORM, strict=True)
     built = SphereKernel(spec, kernel, trained if kernel == "ntk" else frozenset(), norm)
