@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
-from notsodeep.spec import from_dict, to_dict, trainable_weights, weight_names
+from notsodeep.spec import branches_of, from_dict, layers_of, to_dict, trainable_weights, weight_names
 
 TWO = nsd.MLP((nsd.Layer("tanh", 0.5, 2.0), nsd.Layer("relu")))
 BIASED = nsd.MLP((nsd.Layer("tanh"), nsd.Layer("relu", bias_var=0.3), nsd.Layer("silu", 2.0, 0.5, 1e-3)))
+
+SIDE_BY_SIDE = nsd.Parallel((TWO, BIASED))
 
 
 def test_defaults():
@@ -76,6 +78,29 @@ def test_illegal_mlp(layers):
         nsd.MLP(layers)
 
 
+@pytest.mark.parametrize(
+    ("branches", "message"),
+    [
+        ((), "branches must be one or more MLP, got 'none'"),
+        ("relu", "branches must be a sequence of MLP, got 'relu'"),
+        (None, "branches must be a sequence of MLP, got None"),
+        ((TWO, nsd.Layer("relu")), "branches must be one or more MLP, got Layer"),
+        ((nsd.DEQ(),), "branches must be one or more MLP, got DEQ"),
+        ((TWO, SIDE_BY_SIDE), "branches must be one or more MLP, got Parallel"),
+        (SIDE_BY_SIDE, "branches must be a sequence of MLP, got Parallel"),
+    ],
+)
+def test_illegal_branches(branches, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        nsd.Parallel(branches)
+
+
+def test_branches_may_come_in_any_sequence_or_alone():
+    assert nsd.Parallel(TWO) == nsd.Parallel([TWO]) == nsd.Parallel(iter((TWO,))) == nsd.Parallel(branches=(TWO,))
+    assert nsd.Parallel((BIASED, TWO)) != SIDE_BY_SIDE
+    assert (nsd.Parallel(TWO).depth, SIDE_BY_SIDE.depth, nsd.Parallel((BIASED, TWO)).depth) == (2, 3, 3)
+
+
 def test_layers_may_come_in_any_sequence_or_alone():
     layer = nsd.Layer("tanh")
     assert nsd.MLP(layer) == nsd.MLP([layer]) == nsd.MLP(iter((layer,))) == nsd.MLP((layer,))
@@ -89,7 +114,7 @@ def test_numbers_are_floats_whatever_they_were():
     assert type(nsd.Layer(bias_var=np.int64(1)).bias_var) is float
 
 
-@pytest.mark.parametrize("spec", [nsd.DEQ("elu"), nsd.Layer("elu"), TWO])
+@pytest.mark.parametrize("spec", [nsd.DEQ("elu"), nsd.Layer("elu"), TWO, SIDE_BY_SIDE])
 def test_specs_are_frozen(spec):
     for field in fields(spec):
         with pytest.raises(FrozenInstanceError):
@@ -102,6 +127,7 @@ def test_equal_specs_are_equal_and_serve_as_keys():
     assert table[nsd.MLP([nsd.Layer("tanh", 0.5, 2.0), nsd.Layer()])] == 2
     assert table[nsd.DEQ(nsd.activation("leaky_relu", slope=0.1), 0.2, 0.8, 1.0, True, 0.5)] == 3
     assert table[nsd.MLP(BIASED.layers)] == 4
+    assert {SIDE_BY_SIDE: 5}[nsd.Parallel((nsd.MLP(TWO.layers), nsd.MLP(BIASED.layers)))] == 5
 
 
 @pytest.mark.parametrize(
@@ -129,6 +155,11 @@ def test_a_layer_differs_in_every_field(change):
 def test_repr_builds_the_same_when_the_activation_is_named():
     assert repr(nsd.DEQ("tanh")) == "DEQ(activation=tanh(), sigma_a2=0.2, sigma_b2=0.8, tau0=1.0, center=True)"
     assert repr(nsd.Layer("tanh", 0.5)) == "Layer(activation=tanh(), weight_var=0.5, learning_rate=1.0)"
+
+
+def test_repr_of_branches():
+    layer = "Layer(activation=tanh(), weight_var=1.0, learning_rate=1.0)"
+    assert repr(nsd.Parallel(nsd.MLP(nsd.Layer("tanh")))) == f"Parallel(branches=(MLP(layers=({layer},)),))"
 
 
 def test_a_bias_is_shown_where_there_is_one():
@@ -160,6 +191,7 @@ def test_specs_pickled_before_there_were_biases_have_none(spec, field):
         BIASED,
         nsd.DEQ(nsd.activation("elu", alpha=0.3).shifted(-0.123456789012345), 1 / 3),
         TWO,
+        SIDE_BY_SIDE,
         nsd.MLP(nsd.Layer(nsd.activation("hermite", coefficients=(0.1, 0.2), scale=3.0).shifted(0.1), 1e-3, 0.0)),
         nsd.MLP(nsd.Layer(nsd.activation("two_slope", a=1.3, b=-0.4, tau=0.9))),
     ],
@@ -186,6 +218,10 @@ def test_the_written_form_is_plain_and_complete():
         "learning_rate": 0.5,
         "bias_var": 1e-3,
     }
+
+
+def test_branches_are_written_as_the_networks_they_are():
+    assert to_dict(SIDE_BY_SIDE) == {"kind": "Parallel", "branches": [to_dict(TWO), to_dict(BIASED)]}
 
 
 def test_what_was_written_before_there_were_biases_has_none():
@@ -224,6 +260,12 @@ RELU = {"name": "relu", "params": {}, "offset": 0.0}
         {"kind": "MLP", "layers": 3},
         {"kind": "MLP", "layers": [{"weight_var": 1.0}]},
         {"kind": "MLP", "layers": [{"activation": RELU, "bias": 1.0}]},
+        {"kind": "Parallel"},
+        {"kind": "Parallel", "branches": []},
+        {"kind": "Parallel", "branches": 3},
+        {"kind": "Parallel", "branches": to_dict(TWO)},
+        {"kind": "Parallel", "branches": [to_dict(TWO), to_dict(nsd.DEQ())]},
+        {"kind": "Parallel", "branches": [to_dict(SIDE_BY_SIDE)]},
     ],
 )
 def test_what_is_no_spec_is_refused(data):
@@ -242,6 +284,28 @@ def test_names_of_the_weights():
     assert weight_names(TWO) == ("layer1", "layer2", "readout")
     assert weight_names(nsd.DEQ(sigma_c2=0.1)) == ("recurrent", "input", "bias", "readout")
     assert weight_names(BIASED) == ("layer1", "layer2", "bias2", "layer3", "bias3", "readout")
+
+
+def test_names_of_the_weights_of_branches():
+    assert weight_names(SIDE_BY_SIDE) == (
+        *("branch1.layer1", "branch1.layer2"),
+        *("branch2.layer1", "branch2.layer2", "branch2.bias2", "branch2.layer3", "branch2.bias3"),
+        "readout",
+    )
+
+
+def test_layers_have_their_places():
+    assert [place for place, _ in layers_of(BIASED)] == ["layer 1", "layer 2", "layer 3"]
+    found = layers_of(SIDE_BY_SIDE)
+    assert [layer for _, layer in found] == [*TWO.layers, *BIASED.layers]
+    assert [place for place, _ in found][1:3] == ["layer 2 of branch 1", "layer 1 of branch 2"]
+
+
+def test_branches_have_their_own_trained_weights():
+    assert branches_of(TWO, frozenset({"layer2", "readout"})) == ((TWO, {"layer2", "readout"}),)
+    some = frozenset({"branch1.layer2", "branch2.layer1", "branch2.bias3"})
+    assert branches_of(SIDE_BY_SIDE, some) == ((TWO, {"layer2"}), (BIASED, {"layer1", "bias3"}))
+    assert [own for _, own in branches_of(SIDE_BY_SIDE, frozenset({"readout"}))] == [{"readout"}, {"readout"}]
 
 
 def test_trainable_weights():
@@ -269,6 +333,10 @@ def test_trainable_weights():
         (nsd.DEQ(), "bias", "'readout'), got 'bias': this DEQ has no bias, its sigma_c2 is 0"),
         (nsd.DEQ(sigma_c2=0.1), "bias1", "one or more of ('recurrent', 'input', 'bias', 'readout'), got 'bias1'"),
         (BIASED, ("bias2", "bias1"), "got 'bias1': layer 1 has no bias, its bias_var is 0"),
+        (SIDE_BY_SIDE, "layer1", "'branch2.bias3', 'readout'), got 'layer1'"),
+        (SIDE_BY_SIDE, ("branch3.layer1",), "got 'branch3.layer1'"),
+        (SIDE_BY_SIDE, "branch1.readout", "got 'branch1.readout'"),
+        (SIDE_BY_SIDE, "branch2.bias1", "got 'branch2.bias1': layer 1 of branch 2 has no bias, its bias_var is 0"),
         ("relu", "all", "spec must be a DEQ, an MLP or a Parallel, got 'relu'"),
     ],
 )

@@ -94,6 +94,29 @@ def test_the_ntk_of_an_mlp_is_the_naive_one(trained):
     assert_close(found, want, COEFFICIENTS, scale=max(1e-3, float(np.abs(want).max())))
 
 
+def branches(tau0):
+    """Return two branches of one and of three layers, and the same for the naive implementation."""
+    deep, plain = network(tau0)
+    (f, weight_var, _), first = plain[0], deep.layers[0]
+    return nsd.Parallel((nsd.MLP(replace(first, learning_rate=2.0)), deep)), ([(f, weight_var, 2.0)], plain)
+
+
+def test_the_ck_of_parallel_branches_is_the_naive_one():
+    _, X, _, stats = mixture()
+    par, plain = branches(stats.tau0)
+    want = naive_matrix(naive.parallel_numbers(plain, stats.tau0), stats.tau0)
+    assert_close(nsd.equivalent(par, X, stats).dense(), want, COEFFICIENTS)
+
+
+@pytest.mark.parametrize("trained", subsets(("branch1.layer1", "branch2.layer1", "branch2.layer3", "readout")))
+def test_the_ntk_of_parallel_branches_is_the_naive_one(trained):
+    _, X, _, stats = mixture()
+    par, plain = branches(stats.tau0)
+    want = naive_matrix(naive.parallel_numbers(plain, stats.tau0, trained), stats.tau0)
+    found = nsd.equivalent(par, X, stats, kernel="ntk", trainable=trained).dense()
+    assert_close(found, want, COEFFICIENTS)
+
+
 def test_an_mlp_may_be_taken_at_another_scale():
     _, X, _, stats = mixture()
     tau0 = mean_norm(X)

@@ -156,8 +156,31 @@ class TestDerivativesOfTheExplicitKernel:
         assert_close(moments(last, got.tau_star).square, got.gamma2, COEFFICIENTS)
 
 
+class TestDerivativesOfTheParallelKernel:
+    SPEC = nsd.Parallel([explicit(0.9, *layers) for layers in ((("silu", 1.7, 0.4),), MLPS["two"][1])])
+
+    def test_conjugate_kernel(self):
+        got, want = check(self.SPEC, "ck", "all", tau0=0.9)
+        assert_close(got.alpha4, want["rise"], DERIVED)
+
+    @pytest.mark.parametrize("trainable", ["all", "readout", "branch2.layer1", ("branch1.layer1", "branch2.layer2")])
+    def test_tangent_kernel(self, trainable):
+        check(self.SPEC, "ntk", trainable, tau0=0.9)
+
+    @pytest.mark.parametrize("kernel", ["ck", "ntk"])
+    def test_there_is_no_one_scale_of_several_branches(self, kernel):
+        assert math.isnan(nsd.coefficients(self.SPEC, kernel, tau0=0.9).tau_star)
+
+    @pytest.mark.parametrize("kernel", ["ck", "ntk"])
+    def test_a_single_branch_is_an_mlp(self, kernel):
+        for mlp in self.SPEC.branches:
+            alone = nsd.coefficients(nsd.Parallel((mlp,)), kernel, tau0=0.9)
+            assert alone == nsd.coefficients(mlp, kernel, tau0=0.9)
+
+
 def test_contributions_of_the_weights_add_up():
-    for spec, given in ((DEQS[1], {}), (explicit(*[1.0, *MLPS["three"][1]]), {"tau0": 1.0})):
+    cases = [(DEQS[1], {}), (explicit(*[1.0, *MLPS["three"][1]]), {"tau0": 1.0})]
+    for spec, given in (*cases, (TestDerivativesOfTheParallelKernel.SPEC, {"tau0": 0.9})):
         names = nsd.spec.weight_names(spec)
         alone = [nsd.coefficients(spec, "ntk", trainable=name, **given).numbers for name in names]
         assert_close(np.sum(alone, axis=0), nsd.coefficients(spec, "ntk", **given).numbers, COEFFICIENTS)
@@ -191,6 +214,8 @@ class TestErrors:
     def test_an_mlp_needs_tau0(self):
         with pytest.raises(ValueError, match="tau0 is needed for an MLP"):
             nsd.coefficients(self.MLP)
+        with pytest.raises(ValueError, match="tau0 is needed for a Parallel"):
+            nsd.coefficients(nsd.Parallel(self.MLP))
 
     @pytest.mark.parametrize("tau0", [0.0, -1.0, math.nan, math.inf, "one"])
     def test_tau0_is_a_positive_number(self, tau0):
@@ -224,6 +249,13 @@ class TestErrors:
         for tau0 in (1.0, None):
             with pytest.raises(ValueError, match=r"got bias_var of layer 2 = 0\.3: .* stay correlated.*set bias_var=0"):
                 nsd.coefficients(mlp, tau0=tau0)
+
+    def test_the_branch_with_a_bias_or_a_mean_is_named(self):
+        biased = nsd.MLP([nsd.Layer("tanh"), nsd.Layer("tanh", bias_var=0.3)])
+        with pytest.raises(ValueError, match=r"got bias_var of layer 2 of branch 2 = 0\.3: "):
+            nsd.coefficients(nsd.Parallel((self.MLP, biased)), tau0=1.0)
+        with pytest.raises(ValueError, match=r"layer 1 of branch 2, relu.*use activation.shifted\(-0\."):
+            nsd.coefficients(nsd.Parallel((self.MLP, nsd.MLP(nsd.Layer("relu")))), tau0=1.0)
 
     def test_a_bias_that_is_not_there_cannot_be_trained(self):
         with pytest.raises(ValueError, match="'bias': this DEQ has no bias, its sigma_c2 is 0"):

@@ -53,6 +53,15 @@ def test_errors_on_a_mixture_are_as_expected(name, kernel, trainable):
         assert measured / 1.6 < found.expected[form] < 1.6 * measured, form
 
 
+def test_parallel_branches_are_diagnosed_as_the_sum_of_their_kernels():
+    X, _, stats = draw()
+    par = nsd.Parallel((nsd.MLP(nsd.Layer("tanh")), nsd.MLP(nsd.Layer("sin", 0.5))))
+    found = nsd.diagnose(par, X, stats, "ntk", "branch2.layer1", subsample=400, tau0=1.0)
+    alone = nsd.diagnose(par.branches[1], X, stats, "ntk", "layer1", subsample=400, tau0=1.0)
+    assert_close(list(found.measured.values()), list(alone.measured.values()), ROUNDING, scale=1.0)
+    assert found.measured.keys() == {"paper", "norm-aware", "exact squares"}
+
+
 def test_a_subsample_serves_many_samples():
     X, _, stats = draw()
     found = nsd.diagnose(model(), X, stats, subsample=100, seed=3)

@@ -21,6 +21,7 @@ MODELS = {
     "even": nsd.DEQ("abs", 0.3, 0.8),
     "uncentred with bias": nsd.DEQ("sigmoid", 0.8, 0.7, center=False, sigma_c2=0.1),
     "layers": nsd.MLP((nsd.Layer("relu", 1.2, 0.5), nsd.Layer("tanh", 1.5, 2.0, bias_var=0.1))),
+    "branches": nsd.Parallel((nsd.MLP((nsd.Layer("relu", 1.2, 0.5), nsd.Layer("tanh"))), nsd.MLP(nsd.Layer("silu")))),
 }
 
 

@@ -31,7 +31,9 @@ SPECS = {
     "two layers": nsd.MLP((nsd.Layer("relu", 1.2, 0.5), nsd.Layer("tanh", 1.5, 2.0))),
     "biased layers": nsd.MLP((nsd.Layer("elu", 1.2, 0.5, bias_var=0.1), nsd.Layer("silu", 1.5, 2.0, bias_var=0.2))),
 }
+SPECS["branches"] = nsd.Parallel((SPECS["two layers"], SPECS["biased layers"], nsd.MLP(nsd.Layer("cos", 0.7, 0.3))))
 SOME = [("uncentred sigmoid with bias", names) for names in (("recurrent",), ("input",), ("bias", "readout"))]
+SOME += [("branches", names) for names in (("branch1.layer2", "branch2.bias1"), ("branch3.layer1", "readout"))]
 
 
 def exact(spec, trained, product):

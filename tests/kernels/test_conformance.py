@@ -1,4 +1,4 @@
-"""The conformance kit on every registered activation and on explicit networks of up to three layers, by both routes."""
+"""The conformance kit on every registered activation, explicit networks and parallel branches, by both routes."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def explicit(*layers: tuple[str, float, float] | tuple[str, float, float, float]
     )
 
 
+def parallel(*branches: tuple[tuple[str, float, float] | tuple[str, float, float, float], ...]) -> Model:
+    parts = [explicit(*layers) for layers in branches]
+    return Model(
+        " | ".join(part.name for part in parts),
+        lambda: nsd.Parallel([part.spec() for part in parts]),
+        lambda: naive.Parallel(tuple(part.naive() for part in parts)),
+        any(part.kinked for part in parts),
+    )
+
+
 ODD = {"erf", "hardtanh", "hermite", "identity", "sin", "softsign", "tanh", "three_slope"}
 """Nothing to centre."""
 IMPLICIT = [
@@ -57,6 +67,13 @@ EXPLICIT = [
     explicit(("relu", 2.0, 1.0), ("relu", 2.0, 1.0), ("relu", 2.0, 1.0)),
     explicit(("elu", 1.2, 3.0), ("cos", 0.5, 1.0), ("tanh", 2.5, 0.2)),
     explicit(("relu", 1.5, 0.7, 0.2), ("gelu", 0.8, 1.0), ("tanh", 2.0, 2.0, 0.5)),
+]
+
+
+PARALLEL = [
+    parallel((("relu", 1.5, 0.7),)),
+    parallel((("relu", 2.0, 0.3), ("tanh", 0.6, 2.0, 0.2)), (("hardtanh", 1.7, 0.5),)),
+    parallel((("sin", 1.2, 3.0),), (("silu", 0.8, 0.0), ("elu", 1.5, 1.0)), (("relu", 0.4, 1.0, 0.3),)),
 ]
 
 
@@ -86,6 +103,16 @@ class TestExplicit(KernelConformance):
     @pytest.fixture(params=EXPLICIT, ids=lambda model: model.name)
     def model(self, request) -> Model:
         return request.param
+
+
+class TestParallel(KernelConformance):
+    @pytest.fixture(params=PARALLEL, ids=lambda model: model.name)
+    def model(self, request) -> Model:
+        return request.param
+
+
+class TestCompiledParallel(TestParallel):
+    COMPILED_FROM = 0
 
 
 class TestCompiledImplicit(TestImplicit):

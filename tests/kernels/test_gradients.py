@@ -127,6 +127,15 @@ def test_gradients_of_a_user_function():
     compare(deq(phi), X, along=weights(X.shape, 1))
 
 
+@pytest.mark.parametrize("trainable", ["all", ("branch1.layer1", "branch2.bias1"), "readout"], ids=str)
+def test_gradients_of_parallel_branches(trainable):
+    deep = nsd.MLP([nsd.Layer("relu", 2.0, 0.5), nsd.Layer("silu", 1.3, 2.0, bias_var=0.2)])
+    par = nsd.Parallel((deep, nsd.MLP(nsd.Layer("tanh", 1.5, 0.3, bias_var=0.1))))
+    X, Y = samples(3), samples(2, seed=5)
+    compare(par, X, along=weights(X.shape, 1), trainable=trainable)
+    compare(par, X, Y, along=weights(X.shape, 1), along_y=weights(Y.shape, 2), trainable=trainable)
+
+
 def close(gap=1e-4):
     """Return samples of which two are close: ``1 - rho`` of them is ``gap``."""
     X = samples(4, seed=3)

@@ -98,6 +98,12 @@ class TestAgainstPairsOfSamples:
         against_pairs(mlp, 1.3)
         against_pairs(mlp, 1.3, ("layer1", "layer2"))
 
+    def test_parallel_branches(self):
+        par = nsd.Parallel((explicit(("relu", 2.0, 0.3, 0.1), ("tanh", 1.5)), explicit(("abs", 1.0, 0.5))))
+        against_pairs(par, 1.3)
+        against_pairs(par, 1.3, ("branch1.bias1", "branch2.layer1"))
+        against_pairs(par, 1.3, "branch2.layer1")
+
     def test_one_number_decides_for_samples_of_many_features(self):
         X = np.random.default_rng(3).standard_normal((20, 7))
         X /= np.linalg.norm(X, axis=1)[:, None]
@@ -239,6 +245,20 @@ class TestDerivative:
         mlp = explicit(("elu:alpha=0.5", 1.2, 3.0), ("hardtanh", 0.8, 1.0, 0.2), ("tanh", 2.0))
         slopes_agree(sphere(mlp, "ntk", trainable, norm=1.1))
 
+    @pytest.mark.parametrize("trainable", ["readout", "all", "branch2.layer1"])
+    def test_of_parallel_branches(self, trainable):
+        par = nsd.Parallel((explicit(("elu:alpha=0.5", 1.2, 3.0), ("tanh", 2.0)), explicit(("hardtanh", 0.8, 0.5))))
+        slopes_agree(sphere(par, "ntk", trainable, norm=1.1))
+
+    def test_of_weights_beside_a_branch_that_jumps(self):
+        """The weights of the other branch have a finite NTK, which those of a branch with a jump have not."""
+        par = nsd.Parallel((explicit((step(), 1.0)), explicit(("relu", 1.0))))
+        f = sphere(par, "ntk", "branch2.layer1", norm=1.0)
+        assert_close(f(COSINES), sphere(explicit(("relu", 1.0)), "ntk", "layer1", norm=1.0)(COSINES), EXACT)
+        assert np.isfinite(f.derivative(COSINES[1:])).all()
+        with pytest.raises(ValueError, match="NTK is infinite"):
+            sphere(par, "ntk", "branch1.layer1", norm=1.0)
+
     def test_of_an_activation_made_from_a_function_alone(self):
         bent = nsd.Activation(lambda x: torch.abs(x - 0.3) + 0.5 * torch.tanh(x), kinks=(0.3,))
         slopes_agree(sphere(nsd.DEQ(bent, sigma_a2=0.15, sigma_b2=0.85), "ntk"))
@@ -258,6 +278,9 @@ class TestDerivative:
             (explicit(("tanh", 1.0), ("relu", 1.0)), -np.inf, np.inf),
             (explicit(("tanh", 1.0), ("relu", 1.0, 1.0, 0.2)), 1, np.inf),
             (explicit((BENT_ASIDE, 1.0)), 1, np.inf),
+            (nsd.Parallel((explicit(("tanh", 1.0)), explicit(("relu", 1.0, 1.0, 0.2)))), 1, np.inf),
+            (nsd.Parallel((explicit(("abs", 1.0)), explicit(("hardtanh", 0.1)))), -np.inf, np.inf),
+            (nsd.Parallel((explicit(("abs", 0.1)), explicit(("hardtanh", 2.0)))), np.inf, np.inf),
         ],
         ids=str,
     )
@@ -350,6 +373,14 @@ class TestPowerSeries:
     def test_of_an_explicit_network(self, trainable):
         mlp = explicit(("relu", 1.2, 3.0, 0.3), ("softplus", 0.8, 1.0, 0.2), ("tanh", 2.0))
         f, rho = sphere(mlp, "ntk", trainable, norm=1.1), np.array([-0.6, 0.3, 0.6])
+        c = f.coefficients(90)
+        assert (c >= 0.0).all()
+        assert_close(np.polynomial.polynomial.polyval(rho, c), f(rho), KERNEL)
+
+    @pytest.mark.parametrize("trainable", ["all", ("branch1.bias1", "branch2.layer1")])
+    def test_of_parallel_branches(self, trainable):
+        par = nsd.Parallel((explicit(("relu", 1.2, 3.0, 0.3), ("softplus", 0.8)), explicit(("tanh", 2.0))))
+        f, rho = sphere(par, "ntk", trainable, norm=1.1), np.array([-0.6, 0.3, 0.6])
         c = f.coefficients(90)
         assert (c >= 0.0).all()
         assert_close(np.polynomial.polynomial.polyval(rho, c), f(rho), KERNEL)
@@ -600,6 +631,7 @@ class TestInput:
             ({"kernel": "ntk", "trainable": "inner"}, "trainable must be"),
             ({"trainable": "bias"}, "trainable must be .* has no bias"),
             ({"spec": explicit(("relu",))}, "norm must be given for an MLP"),
+            ({"spec": nsd.Parallel(explicit(("relu",)))}, "norm must be given for a Parallel"),
             ({"spec": "relu"}, "spec must be a DEQ, an MLP or a Parallel"),
             ({"spec": nsd.DEQ("relu", sigma_a2=3.0)}, "no stable kernel fixed point"),
             ({"spec": nsd.DEQ("hermite:coefficients=0/0")}, "is 0 at scale"),

@@ -1,4 +1,4 @@
-"""What both kinds of network share: sizes, seeds, precision, checked batches, the readout."""
+"""What all kinds of network share: sizes, seeds, precision, checked batches, the readout."""
 
 import copy
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from notsodeep.networks import DEQNetwork, ExplicitNetwork
-from notsodeep.spec import DEQ, MLP, Layer
+from notsodeep.networks import DEQNetwork, ExplicitNetwork, ParallelNetwork
+from notsodeep.spec import DEQ, MLP, Layer, Parallel
 from tests.tolerances import FLOAT32, ROUNDING
 
 
@@ -28,7 +28,12 @@ def biased_explicit(**options):
     return ExplicitNetwork(MLP(layers), 5, 40, 3, **options)
 
 
-@pytest.fixture(params=[deq, explicit, biased_deq, biased_explicit])
+def parallel(**options):
+    branches = MLP((Layer("silu"), Layer("tanh", weight_var=2.0, bias_var=0.3))), MLP((Layer("relu"),))
+    return ParallelNetwork(Parallel(branches), 5, 40, 3, **options)
+
+
+@pytest.fixture(params=[deq, explicit, biased_deq, biased_explicit, parallel])
 def make(request):
     return request.param
 
@@ -48,8 +53,8 @@ def test_shapes_and_readout(make):
 
 
 def test_a_spec_builds_its_network():
-    for made, by_hand in ((deq(seed=4), deq(seed=4).spec), (explicit(seed=4), explicit(seed=4).spec)):
-        built = by_hand.to_torch(in_features=5, width=40, out_features=3, seed=4)
+    for made in (deq(seed=4), explicit(seed=4), parallel(seed=4)):
+        built = made.spec.to_torch(in_features=5, width=40, out_features=3, seed=4)
         assert type(built) is type(made)
         assert torch.equal(built(batch()), made(batch()))
 
@@ -162,7 +167,7 @@ def test_bad_batches(make, X, message):
         make().features(X)
 
 
-@pytest.mark.parametrize("cls", [DEQNetwork, ExplicitNetwork])
+@pytest.mark.parametrize("cls", [DEQNetwork, ExplicitNetwork, ParallelNetwork])
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -175,7 +180,7 @@ def test_bad_batches(make, X, message):
     ],
 )
 def test_bad_arguments(cls, arguments, message):
-    spec = DEQ() if cls is DEQNetwork else MLP((Layer(),))
+    spec = {DEQNetwork: DEQ(), ExplicitNetwork: MLP(Layer()), ParallelNetwork: Parallel(MLP(Layer()))}[cls]
     with pytest.raises(ValueError, match=message):
         cls(spec, **({"in_features": 5, "width": 4} | arguments))
 
@@ -185,3 +190,7 @@ def test_each_kind_wants_its_own_spec():
         DEQNetwork(MLP((Layer(),)), 5, 4)
     with pytest.raises(ValueError, match="spec must be an MLP, got 'relu'"):
         ExplicitNetwork("relu", 5, 4)
+    with pytest.raises(ValueError, match="spec must be an MLP, got Parallel"):
+        ExplicitNetwork(parallel().spec, 5, 4)
+    with pytest.raises(ValueError, match="spec must be a Parallel, got MLP"):
+        ParallelNetwork(MLP((Layer(),)), 5, 4)

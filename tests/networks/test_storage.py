@@ -10,11 +10,12 @@ from safetensors.torch import save_file
 
 from notsodeep.activations import Activation, activation
 from notsodeep.errors import DataError
-from notsodeep.networks import DEQNetwork, ExplicitNetwork, load, memory_bits, save
-from notsodeep.spec import DEQ, MLP, Layer, to_dict
+from notsodeep.networks import DEQNetwork, ExplicitNetwork, ParallelNetwork, load, memory_bits, save
+from notsodeep.spec import DEQ, MLP, Layer, Parallel, to_dict
 
 KEY = "notsodeep.network"
 TWO_LAYERS = MLP((Layer("tanh"), Layer("silu", bias_var=0.1)))
+BRANCHES = Parallel((TWO_LAYERS, MLP(Layer("relu", 0.7, 0.1))))
 BIASED = DEQ("silu", sigma_a2=0.3, sigma_c2=0.1 / 3)
 NETWORKS = {
     "deq": lambda: DEQNetwork(DEQ("silu", sigma_a2=0.3, tau0=1.1, center=False), 5, 12, 3, seed=2),
@@ -31,6 +32,10 @@ NETWORKS = {
     "ternary": lambda: ExplicitNetwork(TWO_LAYERS, 5, 13, 3, seed=2, weights="ternary"),
     "ternary, float32, half of them zero": lambda: ExplicitNetwork(
         TWO_LAYERS, 5, 13, 3, seed=2, dtype=torch.float32, weights="ternary", sparsity=0.5
+    ),
+    "parallel": lambda: ParallelNetwork(BRANCHES, 5, 13, 3, seed=2),
+    "ternary parallel, float32": lambda: ParallelNetwork(
+        BRANCHES, 5, 13, 3, seed=2, dtype=torch.float32, weights="ternary", sparsity=0.5
     ),
     "one unit, one input": lambda: ExplicitNetwork(MLP((Layer("tanh"),)), 1, 1, weights="ternary", sparsity=0.0),
 }

@@ -106,6 +106,17 @@ def mlp_numbers(layers, tau0, trained=None):
     return np.array([*beta, kappa2]) + ("readout" in trained) * readout
 
 
+def parallel_numbers(branches, tau0, trained=None):
+    """Return the same of parallel branches, each given by its layers."""
+    total = np.zeros(4)
+    for number, layers in enumerate(branches, 1):
+        own = None
+        if trained is not None:
+            own = [name.split(".")[-1] for name in trained if name.startswith(f"branch{number}.") or name == "readout"]
+        total += mlp_numbers(layers, tau0, own)
+    return total
+
+
 def folded(function, weight_var):
     root = math.sqrt(weight_var)
     return Function(

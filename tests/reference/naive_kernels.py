@@ -196,6 +196,22 @@ class Mlp:
         return entries["xy"], tangent + ("readout" in trained) * entries["xy"]
 
 
+@dataclass(frozen=True)
+class Parallel:
+    """Explicit networks side by side, with one readout on all their features."""
+
+    branches: tuple
+
+    def kernels(self, x, y, trained=()):
+        """Return the CK and the NTK; trained names branch1.layer1, ..., branch2.layer1, ... and readout."""
+        ck = ntk = 0.0
+        for number, mlp in enumerate(self.branches, 1):
+            own = [name.split(".")[-1] for name in trained if name.startswith(f"branch{number}.") or name == "readout"]
+            found = mlp.kernels(x, y, own)
+            ck, ntk = ck + found[0], ntk + found[1]
+        return ck, ntk
+
+
 def arc_cosine(covariance, q):
     """Return E[relu relu] and E[relu' relu'] as matrices, for pre-activation variances q on the diagonal."""
     scale = np.sqrt(np.outer(q, q))

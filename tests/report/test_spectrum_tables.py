@@ -165,3 +165,6 @@ def test_models_in_words():
     layers = [nsd.Layer(name) for name in ("leaky_relu", "tanh")]
     assert model_words(nsd.MLP(tuple(layers))) == "2-layer leaky-relu-tanh network"
     assert model_words(nsd.MLP(tuple(layers[1:]))) == "1-layer tanh network"
+    branches = [nsd.MLP(tuple(layers)), nsd.MLP(layers[1])]
+    words = "network of 2 parallel branches (2-layer leaky-relu-tanh, 1-layer tanh)"
+    assert model_words(nsd.Parallel(tuple(branches))) == words

@@ -144,7 +144,8 @@ def test_explicit_networks_and_uncentred_activations():
     gm, X, y, tau0 = draw("isotropic", 1.25)
     scale = float(np.sqrt(nsd.Layer("relu").weight_var)) * tau0
     layer = nsd.Layer(nsd.activation("relu").shifted(-scale / np.sqrt(2 * np.pi)))
-    for spec in (nsd.MLP((layer,)), nsd.DEQ("relu", 0.2, 0.8, tau0, center=False)):
+    par = nsd.Parallel((nsd.MLP((layer,)), nsd.MLP(nsd.Layer("tanh", 0.5))))
+    for spec in (nsd.MLP((layer,)), par, nsd.DEQ("relu", 0.2, 0.8, tau0, center=False)):
         values = np.linalg.eigvalsh(nsd.ck(spec, X))
         found = nsd.spectrum(spec, gm, np.bincount(y))
         isolated = [one.value for one in found.isolated if one.side == "right"]
