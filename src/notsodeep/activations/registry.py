@@ -29,7 +29,8 @@ def activation(name: str | Activation, **params: Any) -> Activation:
         Parameters of the family: ``leaky_relu(slope)``; ``two_slope(a, b, tau)`` is
         ``max(a x, b x) - |a - b| tau / sqrt(2 pi)``, centred at scale ``tau`` (0: not shifted);
         ``hardtanh(scale, clip)`` is ``scale * clip(x, -clip, clip)``; ``three_slope(left, middle, right, knot)``
-        has knots at ``-knot`` and ``knot``; ``hermite(coefficients, scale)`` is
+        has knots at ``-knot`` and ``knot``, and ``soft_slopes(left, middle, right, knot, width)`` is that blurred by a
+        Gaussian of standard deviation ``width``; ``hermite(coefficients, scale)`` is
         ``sum_k c_k h_k(x / scale)`` with orthonormal ``h_k``; ``erf(rate)``, ``sin(frequency)``,
         ``cos(frequency)``, ``elu(alpha)``.
 
@@ -131,6 +132,13 @@ def _three_slope(left: float, middle: float, right: float, knot: float) -> Activ
     return _polygon((-knot, knot), (left, middle, right))
 
 
+def _soft_slopes(**given: float) -> Activation:
+    number("knot", given["knot"], low=0.0)
+    number("width", given["width"], low=0.0, strict=True)
+    d1, d2 = partial(smooth.soft_slopes_d1, **given), partial(smooth.soft_slopes_d2, **given)
+    return _make(partial(smooth.soft_slopes, **given), d1, d2)
+
+
 def _elu(alpha: float, scale: float = 1.0) -> Activation:
     given = {"alpha": alpha, "scale": scale}
     d1, d2 = partial(smooth.elu_d1, **given), partial(smooth.elu_d2, **given)
@@ -186,6 +194,7 @@ _FACTORIES: dict[str, _Factory] = {
     "sigmoid": (lambda: _make(smooth.sigmoid, smooth.sigmoid_d1, smooth.sigmoid_d2), {}),
     "silu": (lambda: _make(smooth.silu, smooth.silu_d1, smooth.silu_d2), {}),
     "sin": (_sin, {"frequency": 1.0}),
+    "soft_slopes": (_soft_slopes, {"left": 0.0, "middle": 1.0, "right": 0.0, "knot": 1.0, "width": 0.5}),
     "softplus": (lambda: _make(smooth.softplus, smooth.sigmoid, smooth.sigmoid_d1), {}),
     "softsign": (lambda: _make(smooth.softsign, smooth.softsign_d1, smooth.softsign_d2, kinks=(0.0,)), {}),
     "tanh": (lambda: _make(smooth.tanh, smooth.sech2, smooth.tanh_d2), {}),

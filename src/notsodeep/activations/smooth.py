@@ -141,3 +141,33 @@ def sin(x: Any, frequency: float) -> Any:
 
 def cos(x: Any, frequency: float) -> Any:
     return namespace(x).cos(frequency * x)
+
+
+def _sides(x: Any, knot: float, width: float) -> tuple[Any, Any, Any]:
+    """Chances that ``x + width xi`` lies below ``-knot``, between the knots, and above ``knot``."""
+    xp = namespace(x)
+    below, above = xp.ndtr((-x - knot) / width), xp.ndtr((x - knot) / width)
+    far = xp.where(x > 0, x, -x)  # abs(x), but autograd sees no kink at 0
+    return below, xp.ndtr((knot - far) / width) - xp.where(x > 0, below, above), above
+
+
+def soft_slopes(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
+    """``E[f(x + width xi)]`` for the three slopes ``f`` with knots at ``-knot`` and ``knot``, and ``f(0) = 0``.
+
+    Each straight line is weighted with the chance to be on it, so nothing large cancels far out. Near 0 the value is
+    exact to the rounding of ``width`` and ``knot``, not of ``x``.
+    """
+    below, between, above = _sides(x, knot, width)
+    end = middle * knot
+    lines = (left * (x + knot) - end) * below + middle * x * between + (right * (x - knot) + end) * above
+    return lines + width**2 * soft_slopes_d2(x, left, middle, right, knot, width)
+
+
+def soft_slopes_d1(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
+    below, between, above = _sides(x, knot, width)
+    return left * below + middle * between + right * above
+
+
+def soft_slopes_d2(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
+    bends = (right - middle) * gauss((x - knot) / width) - (left - middle) * gauss((x + knot) / width)
+    return bends / width
