@@ -59,6 +59,16 @@ def test_one_seed_is_one_network_in_either_precision():
     assert not torch.equal(double.layers[0], ternary(seed=8).layers[0])
 
 
+def test_numbers_are_small_or_large_before_they_are_rounded():
+    """The bound between small and large lies between a number and its rounding to float32."""
+    drawn = ExplicitNetwork(SPEC, 150, 200, seed=7).layers[0].detach().abs()
+    gaps = torch.where(drawn < 2, drawn - drawn.float().double(), 0.0)
+    where = np.unravel_index(int(gaps.argmax()), gaps.shape)
+    sparsity = 2 * NormalDist().cdf(float(drawn[where] - gaps[where] / 2)) - 1
+    for dtype in (torch.float32, torch.float64):
+        assert ternary(sparsity=sparsity, seed=7, dtype=dtype).layers[0][where] != 0
+
+
 def test_specs_take_the_options():
     net = SPEC.to_torch(150, 200, 3, seed=5, weights="ternary")
     assert net.options == {"weights": "ternary", "sparsity": 0.9}
