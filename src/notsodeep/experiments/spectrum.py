@@ -37,7 +37,7 @@ class SpectrumConfig:
     kernel: str = "ck"
     trainable: Any = "all"
     tau0: float = 1.0
-    """Scale at which an MLP is centred, for the paper's form (a DEQ has its own)"""
+    """Scale at which explicit layers are centred, for the paper's form (a DEQ has its own)"""
 
     def __post_init__(self) -> None:
         choice("kernel", self.kernel, KERNELS)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from notsodeep.checks import FloatArray, integer
+from notsodeep.checks import FloatArray, choice, integer
 from notsodeep.equivalents import equivalent
+from notsodeep.equivalents.coefficients import KERNELS
 from notsodeep.experiments.readout import accuracy, fitted_readout, kernel_accuracy
 from notsodeep.experiments.samples import LabelledSamples
 from notsodeep.kernels.distance import Distance, relative_distance
@@ -37,6 +38,7 @@ class TwinConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        choice("kernel", self.kernel, KERNELS)
         integer("width", self.width, low=1)
         integer("seed", self.seed, low=0, high=_LARGEST_SEED)
 
