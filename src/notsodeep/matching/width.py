@@ -147,7 +147,7 @@ def verdict(design: SphereDesign, twin: MLP, error: float = 0.01) -> str:
     >>> from notsodeep.matching.width import verdict
     >>> deq = nsd.DEQ("tanh")
     >>> print(verdict(design(deq, "ck", {"readout"}), nsd.match(deq, family="hard_tanh").spec))
-    For entries within 1 % of the diagonal the Hermite layer (degree 3) needs a width of 10000, the other network
+    For entries within 1 % of the diagonal the Hermite layer (degree 5) needs a width of 10000, the other network
     (1 layer) 10000: either will do.
     """
     if not isinstance(design, SphereDesign) or design.kernel != "ck":
