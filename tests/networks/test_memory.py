@@ -37,6 +37,12 @@ def test_ternary_networks_are_codes(dtype, bits):
     assert memory.total.codes == memory.hidden.codes + 40 * bits
 
 
+def test_parallel_networks_are_their_branches():
+    memory = memory_bits(nsd.Parallel((SPEC, SPEC)).to_torch(7, 20, 3, weights="ternary"))
+    assert [part.weights for part in (memory.hidden, memory.biases, memory.readout)] == [340, 20, 60]
+    assert memory.hidden.codes == 2 * memory_bits(SPEC.to_torch(7, 10, weights="ternary")).hidden.codes
+
+
 @pytest.mark.parametrize("sparsity", [0.0, 0.35, 0.9, 0.99])
 def test_the_entropy_is_that_of_the_sparsity(sparsity):
     hidden = memory_bits(SPEC.to_torch(300, 200, weights="ternary", sparsity=sparsity)).hidden
