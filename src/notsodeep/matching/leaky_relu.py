@@ -1,106 +1,78 @@
-"""Family ``leaky_relu``: two centred layers ``max(a x, b x) - shift``, by least squares."""
+"""Two centred layers ``max(a x, b x) - shift`` for a conjugate kernel: the roots of a cubic."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from notsodeep.activations import Moments, activation
-from notsodeep.checks import FloatArray
-from notsodeep.equivalents.coefficients import propagate
-from notsodeep.matching.least_squares import SOLVED, solve
-from notsodeep.matching.proposal import Proposal
+from notsodeep.activations import activation
 from notsodeep.matching.target import Target
 from notsodeep.spec import MLP, Layer
 
-DEPTH = 2
 SPENT = 0.5 * math.pi - 1.0
-"""Variance of a centred kink beyond its first Hermite term, in units of ``bend**2``."""
-_STARTS = 24
+"""Variance of a centred kink beyond its first Hermite term, in units of ``bend**2``"""
+_IDENTITY = 1e-9  # relative miss of the identity that counts as none
+_REAL = 1e-7
 
 
-def propose(target: Target) -> Proposal:
-    """Return the two layers whose numbers come closest to the target's, in the least-squares sense.
+def solutions(target: Target) -> list[MLP]:
+    """Return every pair of layers with the four numbers of a CK; none for other kernels.
 
-    A layer has a mean slope ``m`` and a bend ``e = |a - b| / sqrt(2 pi)``; at scale ``tau`` its centred
-    moments are ``E[s'] = m``, ``E[s''] = e / tau``, ``E[s^2] = (m^2 + (pi/2 - 1) e^2) tau^2``. The layers are
-    homogeneous, so the scale between them is free: it is fixed at ``tau0`` (``m_1 = cos w``,
-    ``e_1 = sin w / sqrt(pi/2 - 1)``). For the NTK the learning rate of the first layer is one more unknown, and
-    where that is not enough, that of the second.
+    A layer has a mean slope ``m`` and a bend ``e = |a - b| / sqrt(2 pi)``; at scale 1 its centred moments are
+    ``E[s'] = m``, ``E[s''] = e``, ``E[s^2] = m^2 + k e^2`` with ``k = pi/2 - 1``. Layers are homogeneous: the scale
+    between them is free, and fixed by ``m_1^2 + k e_1^2 = 1``. With ``y = m_1^2`` and ``tau0 = 1``, the numbers are
+    ``alpha1 = m_2^2 y``, ``4 alpha2 = m_2^2 e_1^2 + e_2^2``, ``2 alpha3 = m_2^2 e_1^2 + e_2^2 y^2`` and
+    ``gamma2 = m_2^2 + k e_2^2``: a cubic for y, and an identity without it (:func:`identity`).
     """
-    proposals = []
-    for free_rates in (0,) if target.kernel == "ck" else (1, 2):
-        found = solve(lambda x: target.residuals(_numbers(target, x)), _starts(target, free_rates))
-        spec = _network(target, found.x)
-        proposals.append(Proposal(spec, target.residual(spec), _reason(target), found.settled))
-        if found.residual <= SOLVED:
-            return proposals[-1]
-    return min(proposals, key=lambda proposal: proposal.residual)
+    if target.kernel != "ck" or identity(target):
+        return []
+    found, tau0 = [], target.tau0
+    for y, m2_square, e2_square in _squares(target):
+        if e2_square >= 0.0:
+            first = _layer(math.sqrt(y), math.sqrt((1.0 - y) / SPENT), tau0)
+            found.append(MLP((first, _layer(math.sqrt(m2_square) / tau0, math.sqrt(e2_square) / tau0, tau0))))
+    return found
 
 
-def _numbers(target: Target, x: Any) -> tuple[Any, Any, Any, Any]:
-    """The network's numbers as an analytic function of ``(w, m_2, e_2)`` and the square roots of the free rates."""
-    stages = [(_moments(m, e, target.tau0), 1.0, target.tau0) for m, e in _slopes_and_bends(x)]
-    ck, ntk = propagate(stages, target.tau0, _rates(x))
-    return ck.numbers if target.kernel == "ck" else ntk.numbers
+def identity(target: Target) -> str:
+    """Return how the target breaks ``gamma2 = tau0^2 alpha1 + 4 (pi/2 - 1) tau0^4 alpha2``, or nothing if it does not.
 
-
-def _slopes_and_bends(x: Any) -> list[tuple[Any, Any]]:
-    return [(np.cos(x[0]), np.sin(x[0]) / math.sqrt(SPENT)), (x[1], x[2])]
-
-
-def _rates(x: Any) -> tuple[Any, Any]:
-    free = tuple(root * root for root in x[3:])
-    return (*free, 1.0, 1.0)[:2]
-
-
-def _moments(m: Any, e: Any, tau: float) -> Moments:
-    """Moments of a layer of mean slope ``m`` and bend ``e``, centred at scale ``tau``."""
-    power = m * m + SPENT * e * e
-    return Moments(
-        mean=0.0,
-        square=power * tau**2,
-        slope=m,
-        slope_square=m * m + 0.5 * math.pi * e * e,
-        curvature=e / tau,
-        square_curvature=2.0 * power,
+    Every network of leaky ReLU layers obeys it, of any depth: ``alpha4 tau0^2 = gamma2`` for them, so that each layer
+    keeps it.
+    """
+    linear, norms, _, diagonal = target.ck
+    spent = linear + 4.0 * SPENT * norms
+    if abs(spent - diagonal) <= _IDENTITY * diagonal:
+        return ""
+    return (
+        "leaky ReLU layers have gamma2 = tau0^2 alpha1 + 4 (pi/2 - 1) tau0^4 alpha2; "
+        f"here gamma2 = {diagonal:.6g} and the right side is {spent:.6g}"
     )
 
 
-def _starts(target: Target, free_rates: int) -> Iterator[FloatArray]:
-    """One start for each split of the work between the layers; the second then meets the first two numbers."""
-    linear, norms = target.numbers[0], target.numbers[1]
-    if target.kernel == "ntk":
-        linear, norms = linear / 3.0, norms / 2.0  # roughly the share of the conjugate kernel
-    for w in np.pi / 2 * (np.arange(_STARTS) + 0.5) / _STARTS:
-        m1, e1 = np.cos(w), np.sin(w) / math.sqrt(SPENT)
-        m2 = max(math.sqrt(linear) / m1, 0.1)  # at 0 it would stay there
-        e2 = math.sqrt(max(4.0 * target.tau0**2 * norms - (m2 * e1) ** 2, 1e-4))
-        yield np.array([w, m2, e2] + free_rates * [1.0])
+def not_real(target: Target) -> str:
+    """Return why no two layers meet the first three numbers of a CK, or nothing if some do."""
+    squares = [e2 for _, _, e2 in _squares(target)]
+    if any(e2 >= 0.0 for e2 in squares):
+        return ""
+    found = f": the square of the second layer's bend would be {max(squares):.3g} tau0^2 < 0" if squares else ""
+    return f"the slopes of two layers that would meet alpha1, alpha2 and alpha3 are not real{found}"
 
 
-def _network(target: Target, x: FloatArray) -> MLP:
-    bends, rates = _slopes_and_bends(x), map(float, _rates(x))
-    return MLP(tuple(_layer(abs(m), abs(e), target.tau0, rate) for (m, e), rate in zip(bends, rates, strict=True)))
+def _squares(target: Target) -> Iterator[tuple[float, float, float]]:
+    """Yield ``(y, m_2^2, e_2^2)`` for each root of the cubic in (0, 1], largest bend first."""
+    linear, norms, products = target.ck[0], 4.0 * target.ck[1], 2.0 * target.ck[2]
+    share = linear / SPENT
+    found = []
+    for root in np.roots([share + norms, -share, -share - products, share]):
+        if abs(root.imag) <= _REAL and 0.0 < root.real <= 1.0 + 1e-9:
+            y = min(float(root.real), 1.0)
+            found.append((y, linear / y, norms - share * (1.0 - y) / y))
+    yield from sorted(found, key=lambda each: -each[2])
 
 
-def _layer(m: float, e: float, tau: float, rate: float) -> Layer:
+def _layer(m: float, e: float, tau: float) -> Layer:
     half = e * math.sqrt(0.5 * math.pi)
-    return Layer(activation("two_slope", a=m + half, b=m - half, tau=tau), learning_rate=rate)
-
-
-def _reason(target: Target) -> str:
-    """Why no exact solution may exist: an identity that all networks of the family obey, or no real root."""
-    linear, norms, _, diagonal = target.numbers
-    if target.kernel == "ntk":
-        return "no slopes and learning rates were found that meet all four numbers"
-    spent = target.tau0**2 * linear + 4.0 * SPENT * target.tau0**4 * norms
-    if abs(spent - diagonal) > 1e-9 * diagonal:
-        return (
-            "leaky ReLU layers have gamma2 = tau0^2 alpha1 + 4 (pi/2 - 1) tau0^4 alpha2; "
-            f"here gamma2 = {diagonal:.6g} and the right side is {spent:.6g}"
-        )
-    return "the slopes that would meet alpha1, alpha2 and alpha3 are not real"
+    return Layer(activation("two_slope", a=m + half, b=m - half, tau=tau))

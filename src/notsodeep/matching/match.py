@@ -1,26 +1,28 @@
-"""``match``: the shallow explicit network with a DEQ's kernel, or the statement that a family has none."""
+"""``match``: the shallow explicit network with a DEQ's kernels, or the statement that a family has none."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from types import ModuleType
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from notsodeep.checks import choice, integer
-from notsodeep.equivalents.coefficients import KERNELS, Coefficients, coefficients
+from notsodeep.data import Statistics
+from notsodeep.equivalents.coefficients import Coefficients, coefficients
 from notsodeep.errors import ConvergenceError
-from notsodeep.matching import hard_tanh, leaky_relu
-from notsodeep.matching.proposal import Proposal
-from notsodeep.matching.target import Target
-from notsodeep.spec import DEQ, MLP, trainable_weights
+from notsodeep.matching.families import FAMILIES
+from notsodeep.matching.plan import Found, design, label, sizes
+from notsodeep.matching.probe import Probe
+from notsodeep.matching.search import Solution
+from notsodeep.matching.sphere_exact import DEFAULT_ERROR
+from notsodeep.matching.sphere_exact import design as sphere_design
+from notsodeep.matching.target import KERNELS, NORMS, Target, has_equal_norms
+from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 
 if TYPE_CHECKING:
     from notsodeep.matching.fidelity import Fidelity
 
-FAMILIES: dict[str, ModuleType] = {"hard_tanh": hard_tanh, "leaky_relu": leaky_relu}
-TOLERANCE = 1e-12
-"""Relative residual of the equations below which a network counts as matched."""
+_NAMES = {"ck": ("alpha1", "alpha2", "alpha3", "gamma2"), "ntk": ("beta1", "beta2", "beta3", "kappa2")}
 
 
 @dataclass(frozen=True)
@@ -29,29 +31,42 @@ class Match:
 
     deq: DEQ
     kernel: str
-    """``"ck"`` or ``"ntk"``"""
+    """``"ck"``, ``"ntk"`` or ``"both"``"""
     trainable: frozenset[str]
-    """Weights of the DEQ that its NTK trains; the network trains all of its own"""
+    """Weights of the DEQ that its NTK trains; the network trains all of its own, at the learning rates of its spec"""
     family: str
-    spec: MLP
-    """The network; where the status is not ``matched``, the closest one of the family"""
+    spec: MLP | Parallel
+    """The network; where the status is not ``matched``, the closest one that was found"""
     residual: float
-    """Largest relative miss of the four numbers"""
+    """Largest relative miss of the numbers, computed anew from the spec"""
     status: str
-    """``matched``; ``infeasible``: the closest network of the family misses the numbers (for the NTK of leaky ReLU
-    layers: the closest that a search from many starts found); ``not_converged``: the search did not settle"""
+    """``matched``; ``infeasible``: a relation that all networks of the family obey rules the target out, and ``reason``
+    says which; ``not_converged``: no solution was found, and no such relation is known"""
     reason: str
-    """Why this family was taken, and why it does not match if so"""
+    """Why this network was taken, and why others were not; or why there is none"""
+    distance: float
+    """Kernel distance: the largest difference of the exact kernels over the norms and cosines of the data (by default
+    squared norms of 0.6 to 1.4 times ``tau0**2``, cosines of -0.4 to 0.6). That of two samples is relative to the
+    largest entry at their norms, that of a sample with itself to its value"""
+    idle: tuple[str, ...] = ()
+    """Numbers that the data make idle, and that were left out"""
+    solutions: tuple[Solution, ...] = ()
+    """All networks found with these numbers: the one taken, then the others, closest first"""
 
     @property
-    def target(self) -> Coefficients:
-        """Coefficients of the DEQ."""
-        return coefficients(self.deq, self.kernel, trainable=self.trainable)
+    def target(self) -> Coefficients | tuple[Coefficients, Coefficients]:
+        """Coefficients of the DEQ; those of both kernels for ``"both"``."""
+        return self._of(self.deq, trainable=self.trainable)
 
     @property
-    def achieved(self) -> Coefficients:
-        """Coefficients of the network, at the DEQ's scale."""
-        return coefficients(self.spec, self.kernel, tau0=self.deq.tau0)
+    def achieved(self) -> Coefficients | tuple[Coefficients, Coefficients]:
+        """Coefficients of the network, at the DEQ's scale; those of both kernels for ``"both"``."""
+        return self._of(self.spec, tau0=self.deq.tau0)
+
+    def _of(self, spec: Any, **options: Any) -> Any:
+        if self.kernel == "both":
+            return coefficients(spec, "ck", **options), coefficients(spec, "ntk", **options)
+        return coefficients(spec, self.kernel, **options)
 
     def report(self, X: Any) -> Fidelity:
         """Return the distances of the exact kernels of the DEQ and of the network on samples ``X (n, p)``."""
@@ -67,106 +82,152 @@ def match(
     max_depth: int = 2,
     trainable: str | Iterable[str] = "all",
     on_failure: str = "raise",
+    stats: Statistics | None = None,
+    error: float | None = None,
 ) -> Match:
-    """Find the shallow explicit network with the same conjugate kernel, or NTK, as a DEQ.
+    """Find the shallow explicit network with the same conjugate kernel, NTK, or both, as a DEQ.
 
     Two models have the same kernel in high dimension when four numbers agree
-    (:func:`~notsodeep.coefficients`); they are solved for within a family of activations.
+    (:func:`~notsodeep.coefficients`); they are solved for within a family of activations. What freedom is left
+    goes into the exact kernels, over the norms and cosines that occur in the data.
 
     Parameters
     ----------
     deq : DEQ
         The model, centred.
-    kernel : {"ck", "ntk"}
-        Which kernel to reproduce.
-    family : {"auto", "hard_tanh", "leaky_relu"}
-        ``hard_tanh``: one layer, for odd activations; ``leaky_relu``: two layers; ``auto``: the first of
-        them that matches, else the closest.
+    kernel : {"ck", "ntk", "both"}
+        Which kernel to reproduce. For the NTK, the layers get learning rates of their own; for both, the network
+        may be two branches side by side (:class:`~notsodeep.Parallel`).
+    family : str
+        ``hard_tanh``, ``leaky_relu``, ``three_slope``: layers of straight pieces; ``soft_slopes``: three slopes with
+        blurred knots; ``quadratic``, ``cubic``, ``quartic``: short Hermite series, whose slopes are unbounded.
+        ``auto``: the shallowest network of bounded slopes that matches (a further layer has to bring the kernel three
+        times closer), and a series where there is none. ``hermite``: for samples of norm ``tau0`` alone, one layer
+        whose kernel is the DEQ's to all orders that matter (docs/sphere-exact.md).
     max_depth : int
-        Most hidden layers to use.
+        Most hidden layers, one after another, to use.
     trainable : "all" or names
         Weights of the DEQ that are trained, for the NTK.
     on_failure : {"raise", "return"}
-        What to do when the search did not settle. That a family has no solution is an answer, not a failure.
+        What to do when no solution was found and nothing proves that there is none. That a family has no solution is
+        an answer, not a failure.
+    stats : Statistics, optional
+        Of the data that the network is for: their norms and cosines are those that the kernels are compared at, and
+        numbers that they make idle (samples of equal norm) are left out.
+    error : float, optional
+        For ``hermite``: largest difference of the kernels at any cosine, relative to the diagonal; 0.1 by default, and
+        mostly far smaller.
 
     Returns
     -------
     Match
-        ``spec``, ``residual``, ``status``, ``reason``; ``report(X)`` for the kernel distance on data.
+        ``spec``, ``residual``, ``distance``, ``status``, ``reason``; ``report(X)`` for the kernel distance on data.
 
     Raises
     ------
     ValueError
-        When an argument is illegal, no family fits ``max_depth``, the kernel is zero, or the DEQ has no stable
-        fixed point.
+        When an argument is illegal, the kernel is zero, or the DEQ has no stable fixed point.
     ConvergenceError
-        When the search did not settle and ``on_failure`` is ``"raise"``.
+        When no solution was found, none is excluded, and ``on_failure`` is ``"raise"``.
 
     Notes
     -----
-    Source: arXiv:2402.02697, section 4 (its examples 1 and 2 are the two families).
+    Source: arXiv:2402.02697, section 4 (its examples 1 and 2 are hard tanh and leaky ReLU). The NTK, both kernels, and
+    the relations that rule networks out: docs/matching.md.
 
     Examples
     --------
     >>> import notsodeep as nsd
-    >>> m = nsd.match(nsd.DEQ("tanh", sigma_a2=0.2, sigma_b2=0.8))
+    >>> m = nsd.match(nsd.DEQ("relu", sigma_a2=0.2, sigma_b2=0.8))
     >>> m.status, m.family, m.spec.depth, m.residual < 1e-12
-    ('matched', 'hard_tanh', 1, True)
+    ('matched', 'leaky_relu', 2, True)
+    >>> both = nsd.match(nsd.DEQ("gelu"), kernel="both")
+    >>> both.status, [branch.depth for branch in both.spec.branches]
+    ('matched', [1, 2])
     """
     if not isinstance(deq, DEQ):
         raise ValueError(f"deq must be a DEQ, got {deq!r}")
     choice("kernel", kernel, KERNELS)
-    choice("family", family, ("auto", *FAMILIES))
+    choice("family", family, ("auto", *FAMILIES, "hermite"))
     choice("on_failure", on_failure, ("raise", "return"))
-    names = _candidates(family, integer("max_depth", max_depth, low=1))
+    integer("max_depth", max_depth, low=1, high=3)
+    if stats is not None and not isinstance(stats, Statistics):
+        raise ValueError(f"stats must be a Statistics, got {stats!r}")
     trained = trainable_weights(deq, trainable)
-    target = Target.of(deq, kernel, trained)
-    if target.numbers[3] == 0.0:
-        raise ValueError(f"the {kernel} of {deq!r} with trainable={sorted(trained)} is zero: there is nothing to match")
-    proposals = _proposals(target, names)
-    name = min(proposals, key=lambda each: (proposals[each].residual > TOLERANCE, proposals[each].residual))
-    best = proposals[name]
-    status = _status(best)
-    found = Match(
-        deq, kernel, trained, name, best.spec, best.residual, status, _reason(target, name, family, proposals)
+    if family == "hermite":
+        return _of_one_norm(deq, kernel, trained, stats, DEFAULT_ERROR if error is None else error)
+    if error is not None:
+        raise ValueError(f"error goes with family='hermite', got error={error!r} and family={family!r}")
+    target = Target.of(deq, kernel, trained, stats)
+    for name in target.kernels:
+        if target.of_kernel(name)[3] == 0.0:
+            raise ValueError(
+                f"the {name} of {deq!r} with trainable={sorted(trained)} is zero: there is nothing to match"
+            )
+    probe = Probe.of(deq, target.kernels, trained, stats)
+    return _answer(deq, target, trained, family, design(deq, target, probe, family, max_depth), on_failure)
+
+
+def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statistics | None, error: float) -> Match:
+    if kernel == "both":
+        raise ValueError("family='hermite' has one kernel at a time, got kernel='both': one layer cannot have both")
+    if stats is not None and not has_equal_norms(stats):
+        raise ValueError(
+            "family='hermite' is for samples of equal norm, and those of stats differ: scale each sample to norm "
+            f"{deq.tau0:g} (scale='sample'), or take another family"
+        )
+    found = sphere_design(deq, kernel, trained, error)
+    target = replace(Target.of(deq, kernel, trained), equal_norms=True)
+    return Match(
+        deq=deq,
+        kernel=kernel,
+        trainable=trained,
+        family="hermite",
+        spec=found.spec,
+        residual=target.residual(found.spec),
+        status="matched",
+        reason=(
+            f"hermite x 1: as asked; degree {found.degree}, kernels of samples of norm {deq.tau0:g} differ by at most "
+            f"{found.error:.2g} of the diagonal; relative variance of a diagonal entry at width m: {found.variance:.3g} / m"
+        ),
+        distance=found.error,
+        idle=(_NAMES[kernel][NORMS],),
     )
+
+
+def _answer(deq: DEQ, target: Target, trained: frozenset[str], family: str, found: Found, on_failure: str) -> Match:
+    status = "matched" if found.solutions else "not_converged" if found.open else "infeasible"
+    idle = tuple(_NAMES[name][NORMS] for name in target.kernels) if target.equal_norms else ()
+    reason = _reason(target, found, family, idle)
     if status == "not_converged" and on_failure == "raise":
         raise ConvergenceError(
-            f"the search in the family {name} stopped at a relative residual of {best.residual:.1e} without settling; "
-            "try another family, or on_failure='return' for the closest network"
+            f"no network was found, and none is ruled out ({reason}): try another family, a larger max_depth, or "
+            "on_failure='return' for the closest network"
         )
-    return found
+    best = found.closest
+    return Match(
+        deq=deq,
+        kernel=target.kernel,
+        trainable=trained,
+        family=best.family,
+        spec=best.spec,
+        residual=best.residual,
+        status=status,
+        reason=reason,
+        distance=best.distance,
+        idle=idle,
+        solutions=found.solutions,
+    )
 
 
-def _candidates(family: str, max_depth: int) -> list[str]:
-    names = list(FAMILIES) if family == "auto" else [family]
-    fitting = [name for name in names if FAMILIES[name].DEPTH <= max_depth]
-    if not fitting:
-        raise ValueError(
-            f"max_depth must be at least {FAMILIES[family].DEPTH} for the family {family}, got {max_depth}"
-        )
-    return fitting
-
-
-def _proposals(target: Target, names: list[str]) -> dict[str, Proposal]:
-    """What the families propose, shallowest first, up to the first one that matches."""
-    proposals: dict[str, Proposal] = {}
-    for name in names:
-        proposals[name] = FAMILIES[name].propose(target)
-        if proposals[name].residual <= TOLERANCE:
-            break
-    return proposals
-
-
-def _status(best: Proposal) -> str:
-    if best.residual <= TOLERANCE:
-        return "matched"
-    return "infeasible" if best.settled else "not_converged"
-
-
-def _reason(target: Target, name: str, family: str, proposals: dict[str, Proposal]) -> str:
+def _reason(target: Target, found: Found, family: str, idle: tuple[str, ...]) -> str:
+    best = found.closest
     kind = "odd" if target.is_odd else "even" if target.is_even else "neither odd nor even"
-    chosen = f"{name}: the target is {kind}" if family == "auto" else f"{name}: as asked"
-    if proposals[name].residual <= TOLERANCE:
-        return chosen
-    return "; ".join([chosen, *(f"{each}: {proposal.reason}" for each, proposal in proposals.items())])
+    why = f"the target is {kind}" if family == "auto" else "as asked"
+    parts = [f"{label(best.family, sizes(best))}: {why}; kernel distance {best.distance:.2g}"]
+    if idle:
+        parts.append(f"samples of equal norm make {' and '.join(idle)} idle")
+    if not found.solutions:
+        parts += [f"{name}: searched in vain" for name in found.open]
+    parts += [f"{name}: {relation}" for name, relation in found.ruled_out.items()]
+    return "; ".join(parts)

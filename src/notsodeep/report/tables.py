@@ -8,7 +8,7 @@ import torch
 
 from notsodeep.experiments.readout import RIDGE
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.matching.match import TOLERANCE
+from notsodeep.matching.search import TOLERANCE
 from notsodeep.networks.fixed_point import default_tolerance
 from notsodeep.report.facts import NAMES, Facts
 from notsodeep.report.numerals import accuracy, decimal, duration, percent

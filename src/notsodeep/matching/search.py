@@ -1,0 +1,148 @@
+"""Solutions of a target within a family, each followed to where its kernel is closest to the DEQ's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from notsodeep.activations import hermite
+from notsodeep.checks import FloatArray
+from notsodeep.kernels.scalar import rest_point
+from notsodeep.matching import hard_tanh, leaky_relu
+from notsodeep.matching.design import Design
+from notsodeep.matching.families import Family
+from notsodeep.matching.probe import Probe
+from notsodeep.matching.solver import least_squares, refine, value
+from notsodeep.matching.target import Target
+from notsodeep.spec import DEQ, MLP, Parallel
+
+TOLERANCE = 1e-12
+"""Relative residual of the equations below which a network counts as matched"""
+_SOLVED = 1e-12  # norm of the misses in the search
+_ORDERS = 6  # Hermite coefficients that the last layer starts from
+_LEAST_RATE = 0.02  # that a search starts from
+_FIRST = 6  # starts that are tried even when some have solved the equations
+_ENOUGH = 3  # solutions that are refined
+_CLOSE = 3e-4  # root mean square distance that need not be improved
+_SAME = 1.02  # ratio of two optima that count as one
+_RANDOM = 24  # more starts, where none of the first solves the equations
+_OWN = 0.3  # weight of samples with themselves: they do not add up over pairs
+_BEST = 2  # solutions whose exact kernels are looked at
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A network that was found."""
+
+    family: str
+    spec: MLP | Parallel
+    residual: float
+    """Largest relative miss of the target's numbers, computed anew from the spec"""
+    distance: float
+    """Largest relative difference of its exact kernels from the DEQ's over the norms and cosines of the data"""
+    settled: bool
+    """Whether the search ended at a solution or at a stationary point"""
+
+    @property
+    def matched(self) -> bool:
+        """Whether the equations are solved."""
+        return self.residual <= TOLERANCE
+
+
+def search(deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...]) -> list[Solution]:
+    """Return the solutions found, closest first; if there is none, the network that misses the numbers least."""
+    specs = _closed_forms(target, family, branches)
+    found = [_solution(target, probe, family, spec, True) for spec in specs]
+    if not (specs and target.kernel == "ck"):  # else nothing is left free
+        found += _searched(deq, target, probe, family, branches)
+    matched = sorted((each for each in found if each.matched), key=lambda each: each.distance)
+    return matched or [min(found, key=lambda each: each.residual)]
+
+
+def _closed_forms(target: Target, family: Family, branches: tuple[int, ...]) -> list[MLP]:
+    if (family.name, branches) == ("hard_tanh", (1,)):
+        return hard_tanh.solutions(target)
+    return leaky_relu.solutions(target) if (family.name, branches) == ("leaky_relu", (2,)) else []
+
+
+def _solution(target: Target, probe: Probe, family: Family, spec: MLP | Parallel, settled: bool) -> Solution:
+    return Solution(family.name, spec, target.residual(spec), probe.distance(spec), settled)
+
+
+def _searched(deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...]) -> list[Solution]:
+    design = Design(family.shape, branches, with_rates="ntk" in target.kernels)
+
+    def equations(z: Any) -> Any:
+        return target.misses(*design.numbers(z))
+
+    def objective(z: Any) -> Any:
+        return _differences(probe, *design.kernels(z, probe.pairs))
+
+    refined: list[tuple[float, FloatArray]] = []
+    closest, least, settled = np.zeros(design.size), math.inf, False
+    for tried, start in enumerate(_starts(deq, target, design)):
+        if refined and (tried >= _FIRST or len(refined) >= _ENOUGH or refined[0][0] <= _CLOSE or _agree(refined)):
+            break
+        point = least_squares(equations, start)
+        if point.norm < least:
+            closest, least, settled = point.z, point.norm, point.settled
+        if point.norm <= _SOLVED:
+            z = refine(equations, objective, point.z)
+            refined.append((float(np.linalg.norm(value(objective, z).real)), z))
+            refined.sort(key=lambda each: each[0])
+    ends = [z for _, z in refined[:_BEST]] or [closest]
+    return [_solution(target, probe, family, design.spec(z, target.tau0), settled) for z in ends]
+
+
+def _agree(refined: list[tuple[float, FloatArray]]) -> bool:
+    """Tell whether the best optimum was reached twice."""
+    return len(refined) > 1 and refined[1][0] <= _SAME * refined[0][0]
+
+
+def _differences(probe: Probe, ck: Any, ntk: Any) -> Any:
+    """Relative differences of the kernels on the pairs of a probe, as a root mean square."""
+    parts = []
+    for name in probe.kernels:
+        wanted, sizes = probe.values[name][:, None], probe.sizes[name][:, None]
+        weights = np.where(np.arange(len(wanted)) < len(probe.pairs.left), 1.0, _OWN)[:, None]
+        parts.append(weights * ((ck if name == "ck" else ntk) - wanted) / sizes)
+    stacked = np.concatenate(parts)
+    return stacked / math.sqrt(len(stacked))
+
+
+def _starts(deq: DEQ, target: Target, design: Design) -> Iterator[FloatArray]:
+    """Yield starts: hidden layers that are nearly linear, last ones like the DEQ's activation; then others."""
+    shape, count = design.shape, len(design.branches)
+    rest = rest_point(deq)
+    own = hermite.coefficients(rest.activation, np.array([rest.tau_star]), _ORDERS + 1)[0, 1:]
+    fits = shape.fits(own / math.sqrt(count))
+    rates = _rates(target, design)
+    hidden = [np.array(given) for given in shape.hidden]
+    for fit, first in product(fits, range(len(hidden)) if max(design.branches) > 1 else range(1)):
+        thetas = []
+        for depth in design.branches:
+            thetas += [hidden[(first + i) % len(hidden)] for i in range(depth - 1)] + [fit]
+        yield design.join(thetas, rates)
+    yield from _perturbed(design, fits[0], hidden, rates)
+
+
+def _perturbed(design: Design, fit: FloatArray, hidden: list[FloatArray], rates: list[float]) -> Iterator[FloatArray]:
+    draw = np.random.default_rng(0)  # the same starts for everyone
+    for i in range(_RANDOM):
+        thetas = []
+        for depth in design.branches:
+            thetas += [hidden[(i + j) % len(hidden)] for j in range(depth - 1)] + [fit]
+        z = design.join(thetas, rates)
+        yield z + 0.4 * draw.standard_normal(z.size) * np.maximum(np.abs(z), 0.2)
+
+
+def _rates(target: Target, design: Design) -> list[float]:
+    """Learning rates that give ``beta1 / alpha1 - 1`` in every branch, shared equally by its layers."""
+    ratio = target.ntk[0] / target.ck[0] if target.ck[0] > 0 else target.ntk[3] / target.ck[3]
+    total = max(ratio - 1.0, _LEAST_RATE)
+    return [total / depth for depth in design.branches for _ in range(depth)]

@@ -1,0 +1,242 @@
+"""Layers of up to three slopes, with sharp or with blurred knots: hard tanh, leaky ReLU, and their generalisations.
+
+With the ramp ``R_w(x) = E[max(x + w xi, 0)]``, a layer is ``m x + (r - m) R_w(x - c) - (l - m) R_w(-x - c)`` less
+its mean at scale 1. Blurring by a Gaussian of standard deviation ``w`` multiplies the Hermite coefficient ``a_k`` at
+scale ``s`` by ``(s / t)^k`` and takes it at scale ``t = sqrt(s^2 + w^2)``: that is its closed form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from notsodeep.activations import Activation, Moments, activation
+from notsodeep.checks import FloatArray
+from notsodeep.matching.shape import TERMS, Profile, hermite_values
+from notsodeep.matching.solver import least_squares
+
+NARROWEST = 0.3
+"""Least blur, in units of the scale: the trapezoidal rule below resolves it to rounding"""
+_STEP = 0.16
+_NODES = _STEP * np.arange(-54, 55)
+_WEIGHTS = _STEP * np.exp(-0.5 * _NODES**2) / math.sqrt(2.0 * math.pi)
+_LEAST_KNOT = 1e-8
+_SEEDS = ((0.5, 1.0, 0.5, 1.0), (0.0, 0.5, 1.0, 0.4), (0.2, 0.8, 1.0, 0.6), (-0.4, 0.2, 0.8, 0.5))
+_BLURS = (0.3, 1.0)
+_CLOSE = 1.5
+
+
+class Slopes(NamedTuple):
+    """Slopes from left to right, the knots ``-knot`` and ``knot``, and the blur."""
+
+    left: Any
+    middle: Any
+    right: Any
+    knot: Any
+    width: Any
+    """None where the knots are sharp"""
+
+
+@dataclass(frozen=True)
+class SlopeShape:
+    """A family of such layers (a :class:`~notsodeep.matching.shape.Shape`)."""
+
+    size: int
+    linear: int
+    slopes: Callable[[Any], Slopes]
+    """From parameters to slopes"""
+    build: Callable[[Slopes, float], Activation]
+    """From slopes to the activation, at a scale"""
+    seeds: tuple[tuple[float, ...], ...]
+    """Where fits start"""
+    hidden: tuple[tuple[float, ...], ...]
+    """Where searches for a hidden layer start"""
+
+    def moments(self, theta: Any) -> Moments:
+        """Return the moments at scale 1."""
+        given = self.slopes(theta)
+        square, slope_square, curved = (part[0] for part in _squares(given, np.ones((1, *theta.shape[1:]))))
+        t = _blurred_scale(given, 1.0)
+        tail, bend = _tail(given.knot / t), _density(given.knot / t) / t
+        return Moments(
+            mean=0.0,
+            square=square,
+            slope=(given.left + given.right) * tail + given.middle * (1.0 - 2.0 * tail),
+            slope_square=slope_square,
+            curvature=(given.right - given.left) * bend,
+            square_curvature=2.0 * (slope_square + curved),
+        )
+
+    def profile(self, theta: Any, scales: Any) -> Profile:
+        """Return the layer at ``scales (scales, ...)``."""
+        given = self.slopes(theta)
+        square, slope_square, _ = _squares(given, scales)
+        return Profile(_coefficients(given, scales, TERMS), square, slope_square)
+
+    def activation(self, theta: FloatArray, scale: float) -> Activation:
+        """Return ``x -> sigma(x / scale)``."""
+        return self.build(_at_scale(self.slopes(theta), scale), scale)
+
+    def fits(self, wanted: FloatArray) -> list[FloatArray]:
+        """Return the distinct close fits to ``wanted``, from each seed, closest first."""
+        size = float(np.linalg.norm(wanted))
+
+        def misses(theta: Any) -> Any:
+            one = np.ones((1, theta.shape[1]))
+            found = _coefficients(self.slopes(theta), one, len(wanted) + 1)[1:, 0]
+            return (found - wanted[:, None]) / size
+
+        starts = [np.array(seed) * ([size] * self.linear + [1.0] * (self.size - self.linear)) for seed in self.seeds]
+        found = sorted((least_squares(misses, start, steps=12) for start in starts), key=lambda fit: fit.norm)
+        return [fit.z for fit in found if fit.norm <= _CLOSE * found[0].norm + 1e-3][:2]
+
+
+def _at_scale(given: Slopes, scale: float) -> Slopes:
+    """Return ``x -> sigma(x / scale)``."""
+    left, middle, right = (float(part) / scale for part in given[:3])
+    width = None if given.width is None else float(given.width) * scale
+    return Slopes(left, middle, right, float(given.knot) * scale, width)
+
+
+def _mean(given: Slopes, scales: Any) -> Any:
+    """``E[sigma(s xi)]`` before centring."""
+    t = _blurred_scale(given, scales)
+    x = given.knot / t
+    return (given.right - given.left) * t * (_density(x) - x * _tail(x))
+
+
+def _coefficients(given: Slopes, scales: Any, count: int) -> Any:
+    """``a_k(s)`` for ``k < count``, centred at scale 1."""
+    t = _blurred_scale(given, scales)
+    x = given.knot / t
+    tail, bend = _tail(x), _density(x) / t
+    up, down = given.right - given.middle, given.middle - given.left
+    a = [_mean(given, scales) - _mean(given, 1.0)]
+    a.append(scales * ((given.left + given.right) * tail + given.middle * (1.0 - 2.0 * tail)))
+    for k, h in enumerate(hermite_values(x, max(count - 2, 2)), 2):
+        jumps = up + down if k % 2 == 0 else up - down
+        a.append(scales**2 / math.sqrt(k * (k - 1)) * (scales / t) ** (k - 2) * bend * h * jumps)
+    return np.stack(np.broadcast_arrays(*a[:count]))
+
+
+def _blurred_scale(given: Slopes, scales: Any) -> Any:
+    """Scale at which the function with sharp knots has the coefficients of the blurred one."""
+    return scales if given.width is None else np.sqrt(scales**2 + given.width**2)
+
+
+def _squares(given: Slopes, scales: Any) -> tuple[Any, Any, Any]:
+    """``E[sigma^2]``, ``E[sigma'^2]`` and ``E[sigma sigma'']`` at the scales, centred at scale 1."""
+    return _sharp(given, scales) if given.width is None else _blurred(given, scales)
+
+
+def _sharp(given: Slopes, s: Any) -> tuple[Any, Any, Any]:
+    left, middle, right, c, _ = given
+    x = c / s
+    tail, f = _tail(x), _density(x)
+    over, over_square = s * f - c * tail, (s**2 + c**2) * tail - c * s * f
+    inside = s**2 - 2.0 * over_square - 4.0 * c * over
+    outer = left**2 + right**2
+    shift, mean = _mean(given, 1.0), (right - left) * over
+    raw = outer * over_square + middle**2 * inside + 2.0 * middle * (left + right) * c * over
+    square = raw - 2.0 * shift * mean + shift**2
+    slope_square = outer * tail + middle**2 * (1.0 - 2.0 * tail)
+    curved = f / s * ((right - middle) * (middle * c - shift) - (middle - left) * (middle * c + shift))
+    return square, slope_square, curved
+
+
+def _blurred(given: Slopes, s: Any) -> tuple[Any, Any, Any]:
+    left, middle, right, c, w = given
+    x = _NODES.reshape(-1, *[1] * np.ndim(s)) * s
+    weights = _WEIGHTS.reshape(-1, *[1] * np.ndim(s))
+    up, down = right - middle, left - middle
+    above, below = (x - c) / w, (-x - c) / w
+    p_above, p_below, f_above, f_below = _tail(-above), _tail(-below), _density(above), _density(below)
+    value = middle * x + up * w * (above * p_above + f_above) - down * w * (below * p_below + f_below)
+    value = value - _mean(given, 1.0)
+    slope = middle + up * p_above + down * p_below
+    curvature = (up * f_above - down * f_below) / w
+    return tuple((weights * part).sum(axis=0) for part in (value**2, slope**2, value * curvature))
+
+
+def _density(x: Any) -> Any:
+    """Normal density; of complex x to first order in its imaginary part, which is all that complex steps need."""
+    real = np.exp(-0.5 * x.real**2) / math.sqrt(2.0 * math.pi)
+    return real * (1.0 - 1j * x.real * x.imag) if np.iscomplexobj(x) else real
+
+
+def _tail(x: Any) -> Any:
+    """``P(xi > x)``, of complex x to first order in its imaginary part."""
+    real = ndtr(-x.real)
+    return real - 1j * x.imag * _density(x.real) if np.iscomplexobj(x) else real
+
+
+def _centred(phi: Activation, given: Slopes, scale: float) -> Activation:
+    return phi.shifted(-float(_mean(given, scale)))
+
+
+def _as_hard_tanh(given: Slopes, scale: float) -> Activation:
+    return activation("hardtanh", scale=abs(given.middle), clip=max(given.knot, _LEAST_KNOT))
+
+
+def _as_two_slope(given: Slopes, scale: float) -> Activation:
+    left, right = sorted((given.left, given.right))
+    if left + right < 0.0:
+        left, right = -right, -left
+    return activation("two_slope", a=right, b=left, tau=scale)
+
+
+def _as_three_slope(given: Slopes, scale: float) -> Activation:
+    left, middle, right, knot = given[:4]
+    phi = activation("three_slope", left=left, middle=middle, right=right, knot=max(knot, _LEAST_KNOT))
+    return _centred(phi, given, scale)
+
+
+def _as_soft_slopes(given: Slopes, scale: float) -> Activation:
+    return _centred(activation("soft_slopes", **given._asdict()), given, scale)
+
+
+_HALF = math.sqrt(0.5 * math.pi)
+_NEARLY_LINEAR = ((1.2, 1.0, 0.7, 0.9), (0.7, 1.0, 0.7, 1.1), (0.7, 1.0, 1.2, 1.0), (1.2, 1.0, 1.2, 1.1))
+_TURNS = np.pi / 2 * (np.arange(8) + 0.5) / 8
+
+HARD_TANH = SlopeShape(
+    size=2,
+    linear=1,
+    slopes=lambda z: Slopes(0.0 * z[0], z[0], 0.0 * z[0], z[1] ** 2, None),
+    build=_as_hard_tanh,
+    seeds=((1.0, 1.0), (1.0, 0.5)),
+    hidden=((1.0, 1.2), (1.0, 0.8)),
+)
+"""Slope and root of the knot"""
+LEAKY_RELU = SlopeShape(
+    size=2,
+    linear=2,
+    slopes=lambda z: Slopes(z[0] - _HALF * z[1], z[0], z[0] + _HALF * z[1], 0.0 * z[0], None),
+    build=_as_two_slope,
+    seeds=((0.5, 0.4), (0.8, 0.1)),
+    hidden=tuple((math.cos(w), 1.3 * math.sin(w)) for w in _TURNS),
+)
+"""Mean slope, and bend ``|a - b| / sqrt(2 pi)``"""
+THREE_SLOPE = SlopeShape(
+    size=4,
+    linear=3,
+    slopes=lambda z: Slopes(z[0], z[1], z[2], z[3] ** 2, None),
+    build=_as_three_slope,
+    seeds=_SEEDS,
+    hidden=_NEARLY_LINEAR,
+)
+"""Slopes and root of the knot"""
+SOFT_SLOPES = SlopeShape(
+    size=5,
+    linear=3,
+    slopes=lambda z: Slopes(z[0], z[1], z[2], z[3] ** 2, NARROWEST + z[4] ** 2),
+    build=_as_soft_slopes,
+    seeds=tuple((*seed, blur) for seed in _SEEDS for blur in _BLURS),
+    hidden=tuple((*given, 0.6) for given in _NEARLY_LINEAR),
+)
+"""Slopes, root of the knot, and root of what the blur exceeds the least one by"""
