@@ -83,8 +83,10 @@ def _spent(target: Target, family: Family, branches: tuple[int, ...]) -> str:
 
 
 def _leaky(target: Target, family: Family, branches: tuple[int, ...]) -> str:
-    if family.name != "leaky_relu" or "ck" not in target.kernels or target.equal_norms:
+    if family.name != "leaky_relu" or target.equal_norms:
         return ""
+    if target.kernel == "ntk":
+        return leaky_relu.one_layer(target) if branches == (1,) else ""
     broken = leaky_relu.identity(target)
     if broken or target.kernel != "ck" or branches != (2,):
         return broken

@@ -52,6 +52,22 @@ def identity(target: Target) -> str:
     )
 
 
+def one_layer(target: Target) -> str:
+    """Return how the target breaks ``kappa2 = tau0^2 beta1 + tau0^4 ((pi/2) beta3 - (4 - pi) beta2)``, if it does.
+
+    One leaky ReLU layer of learning rate c has ``beta1 = (1 + c) m^2``, ``beta2 = e^2 / 4``,
+    ``beta3 = (1 + 2 c) e^2 / 2`` and ``kappa2 = (1 + c) m^2 + (k + c pi/2) e^2``, at scale 1.
+    """
+    linear, norms, products, diagonal = target.ntk
+    spent = linear + 0.5 * math.pi * products - (4.0 - math.pi) * norms
+    if abs(spent - diagonal) <= _IDENTITY * diagonal:
+        return ""
+    return (
+        "one leaky ReLU layer has kappa2 = tau0^2 beta1 + tau0^4 (pi/2 beta3 - (4 - pi) beta2) at any learning rate; "
+        f"here kappa2 = {diagonal:.6g} and the right side is {spent:.6g}"
+    )
+
+
 def not_real(target: Target) -> str:
     """Return why no two layers meet the first three numbers of a CK, or nothing if some do."""
     squares = [e2 for _, _, e2 in _squares(target)]

@@ -187,8 +187,9 @@ def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statisti
         residual=target.residual(found.spec),
         status="matched",
         reason=(
-            f"hermite x 1: as asked; degree {found.degree}, kernels of samples of norm {deq.tau0:g} differ by at most "
-            f"{found.error:.2g} of the diagonal; relative variance of a diagonal entry at width m: {found.variance:.3g} / m"
+            f"hermite x 1: as asked; degree {found.degree}, kernels of samples of norm {deq.tau0:g} differ by at "
+            f"most {found.error:.2g} of the diagonal; at width m a diagonal entry has the relative variance "
+            f"{found.variance:.3g} / m"
         ),
         distance=found.error,
         idle=(_NAMES[kernel][NORMS],),

@@ -84,9 +84,9 @@ class _Attempts:
 def design(deq: DEQ, target: Target, probe: Probe, family: str, max_depth: int) -> Found:
     """Try families and sizes, shallow ones first, until a network is close enough."""
     attempts = _Attempts(deq, target, probe)
-    for bounded in (True, False):
-        for depth in range(1, max_depth + 1):
-            for each, branches in _tries(target, family, bounded, depth):
+    for families in _tiers(target) if family == "auto" else [(FAMILIES[family],)]:
+        for branches in _sizes(target, max_depth):
+            for each in families:
                 if not (attempts.within(CLOSE) or attempts.has_better(each, branches)):
                     attempts.attempt(each, branches)
         if attempts.solutions:
@@ -94,21 +94,18 @@ def design(deq: DEQ, target: Target, probe: Probe, family: str, max_depth: int) 
     return attempts.result()
 
 
-def _tries(target: Target, family: str, bounded: bool, depth: int) -> Iterator[tuple[Family, tuple[int, ...]]]:
-    """Yield families and sizes of a depth; of several branches only for both kernels."""
-    for branches in _BRANCHES if target.kernel == "both" else _CHAINS:
-        if max(branches) == depth:
-            for each in FAMILIES.values():
-                asked = _is_likely(each, target) if family == "auto" else each.name == family
-                if asked and each.bounded == bounded:
-                    yield each, branches
+def _tiers(target: Target) -> Iterator[tuple[Family, ...]]:
+    """Yield the families to try together: those that only a DEQ of the same kind needs, bounded slopes, series."""
+    if not (target.is_odd or leaky_relu.identity(target)):
+        yield (FAMILIES["leaky_relu"],)
+    soft, sharp = FAMILIES["soft_slopes"], FAMILIES["three_slope"]
+    yield (FAMILIES["hard_tanh"], soft, sharp) if target.is_odd else (soft, sharp)
+    yield tuple(each for each in FAMILIES.values() if not each.bounded)
 
 
-def _is_likely(family: Family, target: Target) -> bool:
-    """Leave out of ``auto`` what only a DEQ of the same kind would need."""
-    if family.name == "hard_tanh":
-        return target.is_odd
-    return family.name != "leaky_relu" or not leaky_relu.identity(target)
+def _sizes(target: Target, max_depth: int) -> Iterator[tuple[int, ...]]:
+    """Yield the numbers of layers, shallow ones first; of several branches only for both kernels."""
+    return (sizes for sizes in (_BRANCHES if target.kernel == "both" else _CHAINS) if max(sizes) <= max_depth)
 
 
 def best(solutions: list[Solution]) -> Solution:

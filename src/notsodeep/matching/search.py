@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -17,6 +18,7 @@ from notsodeep.matching import hard_tanh, leaky_relu
 from notsodeep.matching.design import Design
 from notsodeep.matching.families import Family
 from notsodeep.matching.probe import Probe
+from notsodeep.matching.shape import Shape, scaled
 from notsodeep.matching.solver import least_squares, refine, value
 from notsodeep.matching.target import Target
 from notsodeep.spec import DEQ, MLP, Parallel
@@ -32,7 +34,6 @@ _CLOSE = 3e-4  # root mean square distance that need not be improved
 _SAME = 1.02  # ratio of two optima that count as one
 _RANDOM = 24  # more starts, where none of the first solves the equations
 _OWN = 0.3  # weight of samples with themselves: they do not add up over pairs
-_BEST = 2  # solutions whose exact kernels are looked at
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _searched(deq: DEQ, target: Target, probe: Probe, family: Family, branches: 
     def objective(z: Any) -> Any:
         return _differences(probe, *design.kernels(z, probe.pairs))
 
-    refined: list[tuple[float, FloatArray]] = []
+    refined: list[tuple[float, FloatArray]] = []  # root mean square differences, and where
     closest, least, settled = np.zeros(design.size), math.inf, False
     for tried, start in enumerate(_starts(deq, target, design)):
         if refined and (tried >= _FIRST or len(refined) >= _ENOUGH or refined[0][0] <= _CLOSE or _agree(refined)):
@@ -95,8 +96,8 @@ def _searched(deq: DEQ, target: Target, probe: Probe, family: Family, branches: 
             z = refine(equations, objective, point.z)
             refined.append((float(np.linalg.norm(value(objective, z).real)), z))
             refined.sort(key=lambda each: each[0])
-    ends = [z for _, z in refined[:_BEST]] or [closest]
-    return [_solution(target, probe, family, design.spec(z, target.tau0), settled) for z in ends]
+    best = refined[0][1] if refined else closest
+    return [_solution(target, probe, family, design.spec(best, target.tau0), settled)]
 
 
 def _agree(refined: list[tuple[float, FloatArray]]) -> bool:
@@ -118,9 +119,7 @@ def _differences(probe: Probe, ck: Any, ntk: Any) -> Any:
 def _starts(deq: DEQ, target: Target, design: Design) -> Iterator[FloatArray]:
     """Yield starts: hidden layers that are nearly linear, last ones like the DEQ's activation; then others."""
     shape, count = design.shape, len(design.branches)
-    rest = rest_point(deq)
-    own = hermite.coefficients(rest.activation, np.array([rest.tau_star]), _ORDERS + 1)[0, 1:]
-    fits = shape.fits(own / math.sqrt(count))
+    fits = [scaled(shape, fit, 1.0 / math.sqrt(count)) for fit in _fits(deq, shape)]
     rates = _rates(target, design)
     hidden = [np.array(given) for given in shape.hidden]
     for fit, first in product(fits, range(len(hidden)) if max(design.branches) > 1 else range(1)):
@@ -129,6 +128,13 @@ def _starts(deq: DEQ, target: Target, design: Design) -> Iterator[FloatArray]:
             thetas += [hidden[(first + i) % len(hidden)] for i in range(depth - 1)] + [fit]
         yield design.join(thetas, rates)
     yield from _perturbed(design, fits[0], hidden, rates)
+
+
+@lru_cache(maxsize=256)
+def _fits(deq: DEQ, shape: Shape) -> tuple[FloatArray, ...]:
+    """Layers that are close to the DEQ's activation where its pre-activations are."""
+    rest = rest_point(deq)
+    return tuple(shape.fits(hermite.coefficients(rest.activation, np.array([rest.tau_star]), _ORDERS + 1)[0, 1:]))
 
 
 def _perturbed(design: Design, fit: FloatArray, hidden: list[FloatArray], rates: list[float]) -> Iterator[FloatArray]:

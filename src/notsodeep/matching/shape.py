@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,7 +27,7 @@ class Profile:
     """``E[sigma'(s xi)^2]``, shape ``(scales, ...)``"""
 
 
-class Shape(Protocol):
+class Shape(Hashable, Protocol):
     """A family of activations, centred at scale 1, with ``size`` parameters.
 
     ``theta (size, ...)`` may be complex, so that complex steps differentiate everything exactly. The activation is

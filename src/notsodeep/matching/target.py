@@ -65,7 +65,8 @@ class Target:
     def misses(self, ck: Any, ntk: Any) -> Any:
         """Return the relative misses ``(M, ...)`` of a network's numbers ``(4, ...)``, in units of the data scale.
 
-        That of a number which should be zero is relative to the diagonal.
+        That of a number which should be zero is relative to the diagonal. A kernel that is not to be reproduced may be
+        None.
         """
         found = np.concatenate([ck if name == "ck" else ntk for name in self.kernels])[self.active]
         shape = (-1,) + (1,) * (found.ndim - 1)
@@ -73,10 +74,9 @@ class Target:
 
     def residual(self, spec: MLP | Parallel) -> float:
         """Return the largest relative miss of a network, computed anew from its spec."""
-        ck, ntk = (
-            np.array(coefficients(spec, name, tau0=self.tau0).numbers) * units(self.tau0) for name in ("ck", "ntk")
-        )
-        return float(np.abs(self.misses(ck, ntk)).max())
+        found = {name: np.array(coefficients(spec, name, tau0=self.tau0).numbers) for name in self.kernels}
+        each = (found[name] * units(self.tau0) if name in found else None for name in ("ck", "ntk"))
+        return float(np.abs(self.misses(*each)).max())
 
     @property
     def is_odd(self) -> bool:
