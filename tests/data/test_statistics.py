@@ -139,7 +139,44 @@ def test_more_and_fewer_samples_than_features_give_one_answer():
     assert wide.within_tau0 == pytest.approx(narrow.within_tau0, rel=TRACES)
 
 
-FIELDS = ("tau0", "within_tau0", "t", "T", "mean_products", "psi", "J")
+def naive_cosines(X):
+    """Return the quantiles over pairs of at most 1000 rows, in a loop over the rows."""
+    n = len(X)
+    rows = [X[round(i * (n - 1) / 999)] for i in range(1000)] if n > 1000 else list(X)
+    rows = np.array([row / math.sqrt(sum(float(v) ** 2 for v in row)) for row in rows])
+    cosines = np.concatenate([rows[i + 1 :] @ rows[i] for i in range(len(rows))])
+    order, place = np.sort(cosines), np.array([0.005, 0.995]) * (len(cosines) - 1)
+    below = np.floor(place).astype(int)
+    return order[below] + (place - below) * (order[np.minimum(below + 1, len(order) - 1)] - order[below])
+
+
+@pytest.mark.parametrize("n", [12, 999, 1003, 2600])
+@pytest.mark.parametrize(("dtype", "block"), [(np.float64, 1 << 23), (np.float32, 1 << 23), (np.float32, 40)])
+def test_norms_and_cosines_are_the_naive_ones(monkeypatch, n, dtype, block):
+    """Of samples in no order, with norms from 1e-3 to 1e3, all at once and a few at a time."""
+    monkeypatch.setattr(groups, "BLOCK", block)
+    rng = np.random.default_rng(8)
+    X = (rng.standard_normal((n, 5)) + 0.3) * 10.0 ** rng.uniform(-3, 3, (n, 1))
+    X = X.astype(dtype)
+    gm = GaussianMixture(np.zeros((1, 5)), [1.0])
+    for st in (Statistics.from_data(X), Statistics.from_mixture(gm, X, np.zeros(n, dtype=int))):
+        norms = [sum(float(v) ** 2 for v in row) for row in X]
+        assert_close(st.squared_norms, norms, TRACES, scale=norms)
+        assert_close(st.cosines, naive_cosines(X.astype(np.float64)), TRACES)
+
+
+def test_cosines_of_few_samples():
+    gm = GaussianMixture(np.zeros((1, 2)), [1.0])
+    assert np.isnan(Statistics.from_mixture(gm, [[1.0, 2.0]], [0]).cosines).all()
+    assert Statistics.from_mixture(gm, [[1.0, 2.0], [-4.0, 2.0]], [0, 0]).cosines == pytest.approx(
+        (0.0, 0.0), abs=TRACES
+    )
+    assert Statistics.from_mixture(gm, 3e100 * np.ones((5, 2)), [0] * 5).cosines == pytest.approx(
+        (1.0, 1.0), abs=TRACES
+    )
+
+
+FIELDS = ("tau0", "within_tau0", "t", "T", "mean_products", "psi", "squared_norms", "cosines", "J")
 
 
 def assert_same(one, other, tolerance):

@@ -1,4 +1,4 @@
-"""What the theory needs to know about the data: scale, class traces, norm fluctuations, class indicator."""
+"""What the theory needs to know about the data: scale, class traces, norms, cosines, class indicator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from notsodeep.checks import FloatArray, labels
+from notsodeep.data.geometry import cosine_range, squared_norms
 from notsodeep.data.groups import Groups, compact_samples
 from notsodeep.data.mixture import GaussianMixture
 from notsodeep.data.partition import Partition, by_cluster, by_label
@@ -45,6 +46,11 @@ class Statistics:
     """``mu_a . mu_b / p``, inner products of the class means in the unit of ``|x|^2``, shape ``(K, K)``"""
     psi: FloatArray
     """``psi_i = |x_i - mu_a / sqrt(p)|^2 - tr C_a / p``, shape ``(n,)``"""
+    squared_norms: FloatArray
+    """``|x_i|^2``, shape ``(n,)``"""
+    cosines: tuple[float, float]
+    """0.5 % and 99.5 % quantiles of ``x_i . x_j / (|x_i| |x_j|)``, ``i != j``, over 1000 samples at most, evenly
+    spaced in ``X``; NaN for a single sample"""
     J: FloatArray
     """Class indicator: ``J_ia = 1`` when sample i is of class a, else 0; shape ``(n, K)``"""
     classes: tuple[Any, ...]
@@ -107,6 +113,7 @@ class Statistics:
         every = range(gm.n_classes)
         J = np.eye(gm.n_classes)[index]
         traces = np.array([gm.trace(a) for a in every])
+        norms = squared_norms(X)
         common = float(J.mean(axis=0) @ traces)
         return cls(
             tau0=math.sqrt(common / gm.p),
@@ -114,6 +121,8 @@ class Statistics:
             t=(traces - common) / math.sqrt(gm.p),
             T=np.array([[gm.trace_product(a, b) for b in every] for a in every]) / gm.p,
             mean_products=gm.means @ gm.means.T / gm.p,
+            squared_norms=norms,
+            cosines=cosine_range(X, norms),
             psi=Groups.about(X, index, gm.means / math.sqrt(gm.p)).squared_norms() - traces[index] / gm.p,
             J=J,
             classes=tuple(every),
@@ -180,6 +189,7 @@ class Statistics:
         groups = Groups.about_means(X, index)
         counts, squares = groups.counts, groups.squared_norms()
         traces = np.bincount(index, squares) / (counts - 1)
+        norms = squared_norms(X)
         within = float(counts @ traces) / n
         T, means = p * trace_products(groups), groups.means @ groups.means.T
         np.fill_diagonal(T, p * trace_square(counts, np.diag(T) / p, traces, np.bincount(index, squares**2)))
@@ -189,6 +199,8 @@ class Statistics:
             t=math.sqrt(p) * (traces - within),
             T=T,
             mean_products=means - np.diag(traces / counts),
+            squared_norms=norms,
+            cosines=cosine_range(X, norms),
             psi=squares * (counts / (counts - 1))[index] - traces[index],
             J=np.eye(len(counts))[index],
             classes=partition.classes,
