@@ -350,6 +350,20 @@ PAIR_MOMENTS = 1e-9
 PAIR_DIFFERENCES = 1e-8
 """Their derivatives by differences of order four: step 1e-3 to the fourth power, and the error of the grid over it."""
 
+MOVED_BENDS = 1e-15
+"""What the rounding of the argument at a bend, relative to its width, makes of the integral of a second derivative."""
+
+EXPECTATIONS_OF_NARROW_BENDS = 1e-12
+"""Expectations of pairs of functions that turn within a thousandth of the scale, of their size."""
+
+
+LAYER_MOMENTS = 1e-13
+"""Closed forms of moments and Hermite coefficients up to a_14 of a layer, of the largest: sums of both signs."""
+
+
+BLURRED_SQUARES = 2e-8
+"""Trapezoids of step h = 0.16 s at s = 1.4, of functions blurred by w = 0.3: exp(-(pi w / h)^2)."""
+
 
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
