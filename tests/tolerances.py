@@ -365,6 +365,10 @@ BLURRED_SQUARES = 2e-8
 """Trapezoids of step h = 0.16 s at s = 1.4, of functions blurred by w = 0.3: exp(-(pi w / h)^2)."""
 
 
+REFINED = 1e-2
+"""Refinement stops where a step lowers the sum of squares by less than 2 %: points may be its root from the best one."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 
