@@ -16,8 +16,8 @@ ACTIVATIONS = (
 """The registered ones, but those that are linear or another one with default parameters, and a cubic polynomial"""
 SIGMA_A2 = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)
 TAU0 = (0.7, 1.0, 1.3)
-KERNELS = (("ck", "all"), ("ntk", ("recurrent", "readout")), ("ntk", "all"))
-"""Kernels and trained weights"""
+KERNELS = {"CK": ("ck", "all"), "NTK {A, w}": ("ntk", ("recurrent", "readout")), "NTK all": ("ntk", "all")}
+"""Kernels, each with the weights of the DEQ that are trained"""
 
 
 def deqs() -> list[nsd.DEQ]:
@@ -35,3 +35,8 @@ def is_stable(deq: nsd.DEQ) -> bool:
     except ValueError:
         return False
     return True
+
+
+def name_of(phi: nsd.Activation) -> str:
+    """Return the name of an activation of the grid."""
+    return "cubic" if phi == CUBIC else phi.name
