@@ -369,6 +369,11 @@ REFINED = 1e-2
 """Refinement stops where a step lowers the sum of squares by less than 2 %: points may be its root from the best one."""
 
 
+SHORT_SERIES = 2e-5
+"""Slopes that jump, by Mehler series that end before k = 15, at a cosine of 0.6: k a_k^2 < 0.3 k^-1.5, times 0.6^14
+summed, 1e-5 for each layer."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 

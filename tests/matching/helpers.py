@@ -7,25 +7,83 @@ import numpy as np
 import notsodeep as nsd
 from notsodeep.spec import weight_names
 from tests.kernels.functions import FUNCTIONS
+from tests.matching.layers import series
 from tests.reference import naive_equivalent as naive
 from tests.reference.naive_kernels import Function
 
 NAMES = ("alpha1", "alpha2", "alpha3", "gamma2")
+ALL = ("recurrent", "input", "readout")
+PAPERS = ("recurrent", "readout")
 
 
-def naive_target(deq: nsd.DEQ, kernel: str, trainable=("recurrent", "input", "readout")) -> np.ndarray:
-    """Return the four numbers of a DEQ with a registered activation of default parameters, by the naive route."""
+def units(tau0: float) -> np.ndarray:
+    """Return what turns the four numbers into shares of a diagonal at scale 1."""
+    return np.array([tau0**2, tau0**4, tau0**4, 1.0])
+
+
+def naive_function(phi: nsd.Activation) -> Function:
+    """Return a registered activation of default parameters, or a Hermite series, written a second time."""
+    given = dict(phi.params).get("coefficients")
+    if phi.name == "hermite" and given is not None:
+        return series(given[1:])
+    return FUNCTIONS[phi.name]
+
+
+def naive_target(deq: nsd.DEQ, kernel: str, trainable=ALL) -> np.ndarray:
+    """Return the four numbers of a DEQ with such an activation, by the naive route."""
     trained = trainable if kernel == "ntk" else None
-    return naive.deq_numbers(FUNCTIONS[deq.activation.name], deq.sigma_a2, deq.sigma_b2, deq.tau0, trained)
+    return naive.deq_numbers(naive_function(deq.activation), deq.sigma_a2, deq.sigma_b2, deq.tau0, trained)
 
 
-def naive_achieved(mlp: nsd.MLP, kernel: str, tau0: float) -> np.ndarray:
+def naive_layers(mlp: nsd.MLP) -> list[tuple[Function, float, float]]:
+    """Return the layers as the naive routes take them, from the values of their activations alone."""
+    return [
+        (Function(phi, phi.derivative, phi.kinks, _panel(phi)), layer.weight_var, layer.learning_rate)
+        for layer in mlp.layers
+        for phi in [layer.activation]
+    ]
+
+
+def _panel(phi: nsd.Activation) -> float:
+    """Return how wide panels may be: twice the width of a blurred knot."""
+    return 2.0 * dict(phi.params).get("width", 0.6)
+
+
+def naive_achieved(spec: nsd.MLP | nsd.Parallel, kernel: str, tau0: float) -> np.ndarray:
     """Return the four numbers of a network, by the naive route, from the values of its activations alone."""
-    layers = []
-    for layer in mlp.layers:
-        phi = layer.activation
-        layers.append((Function(phi, phi.derivative, phi.kinks), layer.weight_var, layer.learning_rate))
-    return naive.mlp_numbers(layers, tau0, weight_names(mlp) if kernel == "ntk" else None)
+    trained = weight_names(spec) if kernel == "ntk" else None
+    if isinstance(spec, nsd.Parallel):
+        return naive.parallel_numbers([naive_layers(branch) for branch in spec.branches], tau0, trained)
+    return naive.mlp_numbers(naive_layers(spec), tau0, trained)
+
+
+def naive_misses(found: nsd.matching.Match, trainable=ALL) -> np.ndarray:
+    """Return the relative misses of a match, four for each kernel, both sides by the naive route.
+
+    Those of numbers that vanish by symmetry are relative to the diagonal.
+    """
+    tau0, misses = found.deq.tau0, []
+    for kernel in ("ck", "ntk") if found.kernel == "both" else (found.kernel,):
+        target = naive_target(found.deq, kernel, trainable) * units(tau0)
+        achieved = naive_achieved(found.spec, kernel, tau0) * units(tau0)
+        misses.append((achieved - target) / np.where(np.abs(target) < 1e-9 * target[3], target[3], np.abs(target)))
+    return np.concatenate(misses)
+
+
+def kernel_pairs(spec, norms, cosines, tau0: float, **options) -> list[np.ndarray]:
+    """Return CK and NTK of every two norms at every cosine, then of each norm with itself, in units of tau0.
+
+    Matrices of samples in the plane.
+    """
+    x = tau0 * np.asarray(norms)[:, None] * np.array([1.0, 0.0])
+    own = [np.diag(kernel) for kernel in nsd.kernels(spec, x, **options)]
+    across = []
+    for cosine in cosines:
+        y = tau0 * np.asarray(norms)[:, None] * np.array([cosine, np.sqrt(1.0 - cosine**2)])
+        across.append([kernel[np.triu_indices(len(x))] for kernel in nsd.kernels(spec, x, y, **options)])
+    return [
+        np.concatenate([np.stack(each, axis=1).ravel(), own[i]]) for i, each in enumerate(zip(*across, strict=True))
+    ]
 
 
 def read_off(kernel, tau0: float) -> np.ndarray:
