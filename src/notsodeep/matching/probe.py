@@ -20,6 +20,7 @@ from notsodeep.spec import DEQ, Spec, trainable_weights
 _SQUARES = (0.6, 1.0, 1.4)
 _COSINES = (-0.4, 0.6)
 _MOST = 0.7  # cosine up to which short series serve
+_ORTHOGONAL = 1e-3  # cosine below which pairs have next to no kernel
 _SHARE = 0.05  # quantile of the squared norms that the range starts at
 _SHRINKS = (1.0, 0.5, 0.25, 0.0)
 
@@ -40,13 +41,14 @@ class Pairs:
         low, high = _COSINES
         if stats is not None:
             squares = np.quantile(stats.squared_norms, [_SHARE, 0.5, 1.0 - _SHARE]) / stats.tau0**2
-            low, high = max(stats.cosines[0], -_MOST), min(stats.cosines[1], _MOST)
+            low, high = np.clip(stats.cosines, -_MOST, _MOST)
             if has_equal_norms(stats):
                 squares, shrink = np.ones(1), 1.0
         if shrink == 0.0:
             squares = np.ones(1)
         cosines = np.array([low, 0.5 * (low + high), high])
-        return cls(np.sqrt(1.0 + shrink * (squares - 1.0)), cosines[np.abs(cosines) > 1e-3])
+        cosines = cosines[np.abs(cosines) > _ORTHOGONAL]
+        return cls(np.sqrt(1.0 + shrink * (squares - 1.0)), cosines if cosines.size else np.array(_COSINES))
 
     @cached_property
     def _grid(self) -> tuple[FloatArray, FloatArray, FloatArray]:
