@@ -103,6 +103,7 @@ def test_a_single_sample_gets_the_default_cosines():
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
 def test_norms_at_which_the_deq_has_no_fixed_point_are_drawn_in():
     """A cubic at its limit: at a squared norm of 1.4 the iteration of variances runs away."""
     deq = nsd.DEQ(nsd.activation("hermite", coefficients=(0.0, 1.0, 0.3, 0.2)), 0.3, 0.7)
