@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 import notsodeep as nsd
 from notsodeep.cli.app import app
+from notsodeep.cli.options import FAMILY_NAMES
+from notsodeep.matching import FAMILIES
 
 SMALL = ["--n", "80", "--width", "32"]
 FILES = {"match.json", "net.safetensors", "report.html", "report.png"}
@@ -56,7 +58,7 @@ def test_the_network_loads_and_predicts(good):
     data = nsd.load_dataset("digits", classes=(6, 8), n=80)
     predicted = np.array(data.classes)[net(data.test.X).argmax(dim=1).numpy()]
     assert np.mean(predicted == data.test.y) > 0.9
-    assert net.spec == nsd.match(nsd.DEQ("relu")).spec
+    assert net.spec == nsd.match(nsd.DEQ("relu"), stats=nsd.Statistics.from_data(data.X, data.y)).spec
 
 
 def test_the_page_names_the_command(good):
@@ -83,10 +85,51 @@ def test_a_ntk_of_the_paper_on_the_mixture(tmp_path):
 
 
 def test_infeasible_is_an_answer(tmp_path):
-    result = run(*SMALL, "--activation", "silu", "--out", tmp_path / "out")
+    result = run(*SMALL, "--activation", "softplus", "--family", "three_slope", "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert "infeasible" in result.stdout
-    assert "gamma2 = tau0^2 alpha1" in " ".join(result.stdout.split())
+    assert "Status: infeasible" in result.stdout
+    assert "gamma2 >= tau0^2 alpha1 + 1.034 tau0^4 alpha3 = " in " ".join(result.stdout.split())
+
+
+def test_both_kernels_with_ternary_weights(tmp_path):
+    result = run(
+        *SMALL, "--kernel", "both", "--weights", "ternary", "--sparsity", "0.8", "--out", tmp_path / "out"
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    for words in ("conjugate and neural tangent kernels", "alpha1", "kappa2", "(CK) and", "hidden weights in a file"):
+        assert words in " ".join(result.stdout.split())
+    document = json.loads((tmp_path / "out" / "match.json").read_text())
+    assert set(document["coefficients"]) == {"ck", "ntk"}
+    assert document["sparsity"] == 0.8
+    net = nsd.load(tmp_path / "out" / "net.safetensors")
+    assert isinstance(net.spec, nsd.Parallel)
+    assert net.options == {"weights": "ternary", "sparsity": 0.8}
+
+
+def test_samples_of_one_norm_need_one_layer_of_hermite_polynomials(tmp_path):
+    words = ("--activation", "silu", "--family", "hermite", "--error", "0.01", "--scale", "sample")
+    result = run(*SMALL, *words, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "out" / "match.json").read_text())
+    assert (document["idle"], len(document["network"]["layers"])) == (["alpha2"], 1)
+    assert document["kernel_distance"] <= 0.01
+    result = run(*SMALL, *words[:4], "--out", tmp_path / "other")
+    assert result.exit_code == 2
+    assert "family='hermite' is for samples of equal norm" in result.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_depth_is_a_bound(tmp_path):
+    result = run(*SMALL, "--activation", "gelu", "--max-depth", "1", "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "Status: infeasible" in result.stdout
+    assert "one layer has alpha2 / alpha3 = 1/2" in " ".join(result.stdout.split())
+
+
+def test_help_names_every_family():
+    assert FAMILY_NAMES == ("auto", *FAMILIES, "hermite")
+    shown = CliRunner().invoke(app, ["match", "--help"], env={"COLUMNS": "200"}).stdout
+    assert all(name in shown for name in FAMILY_NAMES)
 
 
 @pytest.mark.filterwarnings("default")
@@ -180,7 +223,15 @@ def test_bad_data(tmp_path, make, words):
         (["--sigma-b2", "1e300"], "sigma_b2 must be a number <="),
         (["--sigma-a2", "nan"], "sigma_a2"),
         (["--kernel", "gram"], "kernel must be one of"),
-        (["--family", "cubic"], "family must be one of"),
+        (["--family", "cube"], "family must be one of"),
+        (["--max-depth", "4"], "max_depth must be an integer <= 3"),
+        (["--error", "0.1"], "error goes with family='hermite'"),
+        (["--family", "hermite", "--kernel", "both"], "family='hermite' has one kernel at a time"),
+        (["--family", "hermite", "--error", "1e-9", "--scale", "sample"], "error must be at least"),
+        (["--weights", "ternery"], "weights must be one of"),
+        (["--sparsity", "0.5"], "sparsity goes with weights='ternary'"),
+        (["--weights", "ternary", "--sparsity", "1"], "sparsity must be a number in [0, 1)"),
+        (["--kernel", "both", "--width", "1"], "width must be an integer >= 2"),
         (["--trainable", "recurrent,bias"], "trainable must be"),
         (["--data", "imagenet"], "unknown data set"),
         (["--scale", "max"], "scale must be one of"),
@@ -225,10 +276,10 @@ def test_an_unknown_option_of_the_program():
 
 
 def test_too_little_memory_is_one_line(tmp_path, monkeypatch):
-    def refuse(*args):
+    def refuse(*args, **options):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4e18 bytes")
 
-    monkeypatch.setattr("notsodeep.experiments.twin._finite", refuse)
+    monkeypatch.setattr("notsodeep.experiments.twin.finite_networks", refuse)
     result = run(*SMALL, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr == "error: not enough memory; lower n or width\n"

@@ -12,8 +12,8 @@ from notsodeep.experiments.samples import load_samples
 from notsodeep.experiments.twin import TwinConfig, run_twin
 
 
-def twin(deq, data="digits", n=120, **config):
-    samples = load_samples(data, n=n, n_test=60, seed=1)
+def twin(deq, data="digits", n=120, scale="mean", **config):
+    samples = load_samples(data, n=n, n_test=60, seed=1, scale=scale)
     return run_twin(TwinConfig(deq, width=32, seed=3, **config), samples)
 
 
@@ -24,9 +24,27 @@ def relu():
 
 
 @pytest.fixture(scope="session")
-def silu():
-    """Not matched by any family."""
-    return twin(nsd.DEQ("silu"))
+def softplus():
+    """Not matched by a family whose slopes jump; ternary weights."""
+    return twin(nsd.DEQ("softplus"), family="three_slope", weights="ternary", sparsity=0.75)
+
+
+@pytest.fixture(scope="session")
+def both():
+    """Both kernels, by two branches with learning rates."""
+    return twin(nsd.DEQ("relu"), kernel="both")
+
+
+@pytest.fixture(scope="session")
+def sphere():
+    """One Hermite layer on samples of equal norm, for which one number is idle."""
+    return twin(nsd.DEQ("gelu"), scale="sample", kernel="ntk", family="hermite", error=0.05)
+
+
+@pytest.fixture(scope="session")
+def gelu():
+    """Matched by several networks of soft slopes."""
+    return twin(nsd.DEQ("gelu"), kernel="ntk")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +72,7 @@ def marginal():
         return twin(nsd.DEQ("selu", sigma_a2=0.35))
 
 
-@pytest.fixture(params=["relu", "silu", "tanh_ntk", "mixture", "own", "marginal"])
+@pytest.fixture(params=["relu", "softplus", "both", "sphere", "gelu", "tanh_ntk", "mixture", "own", "marginal"])
 def any_twin(request):
     return request.getfixturevalue(request.param)
 

@@ -16,7 +16,7 @@ from notsodeep.equivalents.coefficients import layer_moments
 from notsodeep.report import save_figure, twin_figure
 from notsodeep.report.figures import png
 from notsodeep.report.panels import bulk_limit, pairs
-from tests.tolerances import EXACT, ROUNDING, assert_close
+from tests.tolerances import CENTRAL, EXACT, ROUNDING, assert_close
 
 
 def pixels(content):
@@ -41,7 +41,8 @@ def test_every_panel_has_a_picture(any_twin):
     figure = twin_figure(any_twin)
     image = pixels(png(figure))[..., :3]
     height, width = image.shape[:2]
-    assert (width, height) == (1800, 660)
+    assert (width, height) == (1800, 660 * len(any_twin.evidence))
+    assert len(figure.axes) == 3 * len(any_twin.evidence)
     for axes in figure.axes:
         box = axes.get_position()
         rows = slice(int(height * (1.0 - box.y1)), int(height * (1.0 - box.y0)))
@@ -51,7 +52,7 @@ def test_every_panel_has_a_picture(any_twin):
         assert inside.std() > 0.02
 
 
-@pytest.mark.parametrize("name", ["relu", "silu", "tanh_ntk", "mixture", "hostile"])
+@pytest.mark.parametrize("name", ["relu", "softplus", "sphere", "both", "tanh_ntk", "mixture", "hostile"])
 def test_labels_are_whole_and_legends_cover_nothing(name, request):
     figure = twin_figure(request.getfixturevalue(name))
     renderer = drawn(figure)
@@ -69,11 +70,16 @@ def test_labels_are_whole_and_legends_cover_nothing(name, request):
     assert boxes[-1].x1 > 0.98 * width
     assert min(box.y0 for box in boxes) < 0.04 * height
     titles = [axes.title.get_window_extent(renderer) for axes in figure.axes]
-    assert all(left.x1 < right.x0 for left, right in pairwise(titles))
+    for row in (titles[:3], titles[3:]):
+        assert all(left.x1 < right.x0 for left, right in pairwise(row))
+    assert all(upper.y0 > lower.y1 for upper, lower in zip(boxes, boxes[3:], strict=False))
 
 
-def test_every_eigenvalue_is_drawn_once(any_twin):
-    axes = twin_figure(any_twin).axes[0]
+@pytest.mark.parametrize("row", [0, 1])
+def test_every_eigenvalue_is_drawn_once(any_twin, row):
+    names = list(any_twin.evidence)
+    eigenvalues = any_twin.evidence[names[min(row, len(names) - 1)]].eigenvalues
+    axes = twin_figure(any_twin).axes[3 * min(row, len(names) - 1)]
     steps = [patch for patch in axes.patches if isinstance(patch, StepPatch)]
     marks = axes.lines
     assert len(steps) == len(marks) == 3
@@ -82,8 +88,8 @@ def test_every_eigenvalue_is_drawn_once(any_twin):
         data = step.get_data()
         assert (data.edges == edges).all()
         counted = data.values[data.values >= 1.0].sum() + len(mark.get_xdata())
-        values = any_twin.eigenvalues[name]
-        assert counted == (values > 1e-8 * max(v[-1] for v in any_twin.eigenvalues.values())).sum()
+        values = eigenvalues[name]
+        assert counted == (values > 1e-8 * max(v[-1] for v in eigenvalues.values())).sum()
         apart = mark.get_xdata()
         assert np.array_equal(apart, values[len(values) - len(apart) :])
 
@@ -94,9 +100,11 @@ def test_isolated_eigenvalues_of_the_mixture_are_marked(mixture):
 
 
 def test_eigenvalues_that_a_logarithmic_axis_cannot_show_are_counted(relu):
-    values = relu.eigenvalues["equivalent"].copy()
+    evidence = relu.evidence["ck"]
+    values = evidence.eigenvalues["equivalent"].copy()
     values[:3] = (-0.1, 0.0, 1e-15)
-    axes = twin_figure(replace(relu, eigenvalues=relu.eigenvalues | {"equivalent": values})).axes[0]
+    changed = replace(evidence, eigenvalues=evidence.eigenvalues | {"equivalent": values})
+    axes = twin_figure(replace(relu, evidence={"ck": changed})).axes[0]
     assert legend_of(axes)[1] == "random-matrix equivalent (3 near or below 0 left out)"
 
 
@@ -131,11 +139,31 @@ def test_scales_of_layers(relu):
     assert_close(second, np.sqrt(float(square)), EXACT)
 
 
-def test_entries_are_those_of_the_kernels(silu):
-    axes = twin_figure(silu).axes[2]
+def test_both_kernels_have_a_row_and_activations_their_slopes(both):
+    figure = twin_figure(both)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert [title.split(" ")[0] for title in titles] == ["CK.", "Activations", "CK.", "NTK.", "Slopes", "NTK."]
+    values, slopes = (lines(figure.axes[place]) for place in (1, 4))
+    places = ["layer 1 of branch 1", "layer 1 of branch 2", "layer 2 of branch 2"]
+    assert list(values) == list(slopes) == ["DEQ: relu", *(f"{place}: two-slope" for place in places)]
+    for label, curve in values.items():
+        u, y = curve.get_data()
+        rise = np.diff(y) / np.diff(u)
+        middle = 0.5 * (slopes[label].get_ydata()[1:] + slopes[label].get_ydata()[:-1])
+        away = np.abs(u[:-1]) > 0.1
+        assert_close(rise[away], middle[away], CENTRAL, what=label)
+    scales = [axis.get_data()[0].max() / 3.0 for axis in values.values()]
+    second = np.sqrt(moments(both.match.spec.branches[1].layers[0].activation, 1.0).square)
+    assert_close(scales[1:], [1.0, 1.0, float(second)], ROUNDING)
+
+
+@pytest.mark.parametrize(("name", "kernel", "place"), [("softplus", "ck", 2), ("both", "ck", 2), ("both", "ntk", 5)])
+def test_entries_are_those_of_the_kernels(name, kernel, place, request):
+    result = request.getfixturevalue(name)
+    axes = twin_figure(result).axes[place]
     points = lines(axes)
     assert list(points) == ["off the diagonal", "diagonal", "equal"]
-    deq, network = silu.kernels
+    deq, network = result.evidence[kernel].kernels
     x, y = points["diagonal"].get_data()
     assert np.array_equal(x, deq.diagonal())
     assert np.array_equal(y, network.diagonal())
@@ -144,7 +172,8 @@ def test_entries_are_those_of_the_kernels(silu):
     assert [known[value] for value in x.tolist()] == y.tolist()
     assert not set(x.tolist()) & set(deq.diagonal().tolist())
     assert axes.get_xlim() == axes.get_ylim()
-    assert axes.get_title().endswith(f"{100 * silu.distance.spectral:.2g} %")
+    distance = np.linalg.norm(deq - network, 2) / np.linalg.norm(deq, 2)
+    assert axes.get_title().endswith(f" {100 * distance:.2g} %")
 
 
 @pytest.mark.parametrize(("n", "count"), [(2, 1), (100, 4950), (200, 5000)])

@@ -73,8 +73,22 @@ def test_every_table_is_on_the_page(any_twin):
     assert all(note in paragraphs for table in tables for note in table.notes)
 
 
-def test_the_reason_for_no_match_is_on_the_page(silu):
-    assert any(silu.match.reason in text for text in page(silu).texts["p"])
+def test_the_reason_for_no_match_is_on_the_page(softplus):
+    assert any(softplus.match.reason in text for text in page(softplus).texts["p"])
+
+
+@pytest.mark.parametrize(("name", "words"), [("relu", "Its conjugate"), ("gelu", "Its neural tangent")])
+def test_the_kernel_is_explained(name, words, request):
+    first = page(request.getfixturevalue(name)).texts["p"][0]
+    assert words in first
+    assert "with the same kernel treats" in first
+
+
+def test_both_kernels_are_explained(both):
+    first = page(both).texts["p"][0]
+    assert "Its conjugate kernel" in first
+    assert "its neural tangent kernel" in first
+    assert "with the same kernels treats" in first
 
 
 def test_how_it_was_made(tanh_ntk, relu):
@@ -90,6 +104,13 @@ def test_how_it_was_made(tanh_ntk, relu):
     assert "Trained weights of the DEQ" not in settings
 
 
+def test_ternary_weights_are_told(softplus):
+    found = page(softplus)
+    settings = dict(zip(found.texts["dt"], found.texts["dd"], strict=True))
+    assert settings["Finite networks"] == "width 32, seed 3, ternary weights of which 75 % are 0"
+    assert settings["Family of networks"] == "three_slope (asked for: three_slope, up to depth 2)"
+
+
 def test_names_cannot_break_the_page(hostile):
     text = twin_html(hostile, PICTURE, command="notsodeep match --data '<i>'")
     assert "<script" not in text
@@ -102,7 +123,7 @@ def test_names_cannot_break_the_page(hostile):
     assert found.texts["title"] == [headline(hostile)]
 
 
-@pytest.mark.parametrize("name", ["relu", "mixture"])
+@pytest.mark.parametrize("name", ["relu", "both", "softplus", "mixture"])
 def test_the_example_runs_and_labels_new_samples(name, request, tmp_path, monkeypatch):
     result = request.getfixturevalue(name)
     paths = write_twin(result, tmp_path)
@@ -113,7 +134,7 @@ def test_the_example_runs_and_labels_new_samples(name, request, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     made = runpy.run_path("example.py")
     share = np.mean(np.array(made["labels"]) == test.y)
-    assert abs(share - result.finite_accuracy["network"]) <= 1.0 / test.n
+    assert abs(share - result.finite.accuracy["network"]) <= 1.0 / test.n
     assert made["features"].shape == (test.n, 32)
 
 

@@ -26,11 +26,11 @@ def test_the_network_comes_back(any_twin, tmp_path):
     net = nsd.load(write_twin(any_twin, tmp_path)["net.safetensors"])
     assert net.spec == any_twin.match.spec
     X = torch.from_numpy(any_twin.samples.test.X)
-    assert torch.equal(net(X), any_twin.network(X))
+    assert torch.equal(net(X), any_twin.finite.network(X))
 
 
-def test_an_earlier_run_is_replaced(relu, silu, tmp_path):
-    write_twin(silu, tmp_path)
+def test_an_earlier_run_is_replaced(relu, softplus, tmp_path):
+    write_twin(softplus, tmp_path)
     (tmp_path / "mine.txt").write_text("kept")
     paths = write_twin(relu, tmp_path)
     assert json.loads(paths["match.json"].read_text(encoding="utf-8"))["status"] == "matched"

@@ -9,7 +9,24 @@ from typing import Annotated
 import typer
 
 from notsodeep.cli.console import print_report, stage_bar
-from notsodeep.cli.options import Activation, Classes, DataDir, DataName, Json, Scale, SigmaA2, SigmaB2, labels, weights
+from notsodeep.cli.options import (
+    Activation,
+    Classes,
+    DataDir,
+    DataName,
+    Error,
+    Family,
+    Json,
+    Kernel,
+    MaxDepth,
+    Scale,
+    SigmaA2,
+    SigmaB2,
+    Sparsity,
+    Weights,
+    labels,
+)
+from notsodeep.cli.options import weights as weight_names
 
 OUT = Path("notsodeep-match")
 
@@ -28,18 +45,22 @@ def match(
     classes: Classes = None,
     n: Annotated[int | None, typer.Option("--n", help="Training samples; 1200 if there are as many.")] = None,
     scale: Scale = "mean",
-    kernel: Annotated[str, typer.Option(help="Kernel to match: ck or ntk.")] = "ck",
+    kernel: Kernel = "ck",
     trainable: Annotated[
         str, typer.Option(help="Weights that the DEQ's NTK trains: all, or names as in recurrent,readout.")
     ] = "all",
-    family: Annotated[str, typer.Option(help="Family of the network: auto, hard_tanh or leaky_relu.")] = "auto",
+    family: Family = "auto",
+    max_depth: MaxDepth = 2,
+    error: Error = None,
     width: Annotated[int, typer.Option(help="Width of the finite networks.")] = 1024,
+    weights: Weights = "gaussian",
+    sparsity: Sparsity = None,
     seed: Annotated[int, typer.Option(help="Seed of the samples and of the weights.")] = 0,
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder for the results; files of an earlier run are replaced.")] = OUT,
     as_json: Json = False,
 ) -> None:
-    """Find the shallow explicit network with the kernel of a deep equilibrium model, and check it on data.
+    """Find the shallow explicit network with the kernels of a deep equilibrium model, and check it on data.
 
     Prints the coefficients of both, how far their exact kernels are apart on the data, the accuracies and the cost
     of both. Writes match.json, net.safetensors (for notsodeep.load), report.html and report.png.
@@ -47,24 +68,28 @@ def match(
     Example: notsodeep match --activation tanh --data mnist --classes 6,8 --n 2000
     """
     from notsodeep.experiments.samples import load_samples
-    from notsodeep.experiments.twin import STAGES, TwinConfig, run_twin, solve
+    from notsodeep.experiments.twin import STAGES, TwinConfig, check_model, run_twin
     from notsodeep.report import check_folder, headline, json_text, twin_document, twin_tables, write_twin
     from notsodeep.spec import DEQ
 
     config = TwinConfig(
         deq=DEQ(activation, sigma_a2, sigma_b2),
         kernel=kernel,
-        trainable=weights(trainable),
+        trainable=weight_names(trainable),
         family=family,
+        max_depth=max_depth,
+        error=error,
         width=width,
+        weights=weights,
+        sparsity=sparsity,
         seed=seed,
     )
-    found = solve(config)  # what is wrong with the model shows before any work
+    check_model(config)  # what is wrong with the model shows before any work
     check_folder(out)
     with stage_bar(len(STAGES) + 2) as progress:
         progress("loading data")
         samples = load_samples(data, labels(classes), n, seed=seed, scale=scale, data_dir=data_dir)
-        result = run_twin(config, samples, progress, found)
+        result = run_twin(config, samples, progress)
         progress("writing the report")
         paths = write_twin(result, out, _command(context))
     if as_json:

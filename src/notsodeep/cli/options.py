@@ -7,6 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+FAMILY_NAMES = (
+    "auto",
+    "hard_tanh",
+    "leaky_relu",
+    "soft_slopes",
+    "three_slope",
+    "quadratic",
+    "cubic",
+    "quartic",
+    "hermite",
+)  # written out: importing them would make --help slow
+
 Activation = Annotated[str, typer.Option(help="Activation of the DEQ, with parameters as in leaky_relu:slope=0.1.")]
 SigmaA2 = Annotated[float, typer.Option(help="Variance of the recurrent weights.")]
 SigmaB2 = Annotated[float, typer.Option(help="Variance of the input weights.")]
@@ -19,6 +31,16 @@ DataDir = Annotated[
     Path | None,
     typer.Option(help="Data folder. Else the variable NOTSODEEP_DATA, else the cache folder of the user."),
 ]
+Kernel = Annotated[str, typer.Option(help="Kernel to match: ck, ntk or both.")]
+Family = Annotated[
+    str, typer.Option(help=f"Family of the network: {', '.join(FAMILY_NAMES)}; hermite needs samples of equal norm.")
+]
+MaxDepth = Annotated[int, typer.Option(help="Most hidden layers one after another: 1 to 3.")]
+Error = Annotated[
+    float | None, typer.Option(help="For hermite: largest difference of entries, relative to the diagonal; else 0.1.")
+]
+Weights = Annotated[str, typer.Option(help="Hidden weights of the finite network: gaussian or ternary.")]
+Sparsity = Annotated[float | None, typer.Option(help="Share of zeros among ternary weights; 0.9 if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
-
-from notsodeep.checks import FloatArray, choice, integer
-from notsodeep.equivalents import equivalent
-from notsodeep.equivalents.coefficients import KERNELS
-from notsodeep.experiments.readout import accuracy, fitted_readout, kernel_accuracy
+from notsodeep.checks import choice, integer, number
+from notsodeep.equivalents import coefficients
+from notsodeep.experiments import evidence
+from notsodeep.experiments.evidence import Evidence, compare
+from notsodeep.experiments.finite import LARGEST_SEED, Finite, finite_networks
 from notsodeep.experiments.samples import LabelledSamples
-from notsodeep.kernels.distance import Distance, relative_distance
-from notsodeep.matching import Match, match
-from notsodeep.matching.fidelity import kernel_pair
-from notsodeep.networks import DEQNetwork, ExplicitNetwork
-from notsodeep.spec import DEQ
+from notsodeep.kernels.distance import Distance
+from notsodeep.matching import FAMILIES, Match, match
+from notsodeep.matching.target import KERNELS
+from notsodeep.networks.explicit import WEIGHTS
+from notsodeep.spec import DEQ, trainable_weights
 
-_REPEATS = 3
-_LARGEST_SEED = 2**62 - 1
-_MOST_ITERATIONS = 200  # of a finite DEQ: one that contracts needs about a dozen
+STAGES = ("solving the equations", *evidence.STAGES, "finite networks")
+"""What :func:`run_twin` does, in order."""
+_MOST_BRANCHES = 2
 
 
 @dataclass(frozen=True)
@@ -34,61 +31,70 @@ class TwinConfig:
     kernel: str = "ck"
     trainable: Any = "all"
     family: str = "auto"
+    max_depth: int = 2
+    error: float | None = None
     width: int = 1024
+    weights: str = "gaussian"
+    sparsity: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         choice("kernel", self.kernel, KERNELS)
-        integer("width", self.width, low=1)
-        integer("seed", self.seed, low=0, high=_LARGEST_SEED)
+        choice("family", self.family, ("auto", *FAMILIES, "hermite"))
+        integer("max_depth", self.max_depth, low=1, high=3)
+        integer("width", self.width, low=_MOST_BRANCHES if self.kernel == "both" else 1)
+        integer("seed", self.seed, low=0, high=LARGEST_SEED)
+        choice("weights", self.weights, WEIGHTS)
+        trainable_weights(self.deq, self.trainable)
+        self._check_hermite()
+        self._check_sparsity()
 
+    def _check_hermite(self) -> None:
+        if self.family == "hermite" and self.kernel == "both":
+            raise ValueError("family='hermite' has one kernel at a time, got kernel='both': one layer cannot have both")
+        if self.error is not None and self.family != "hermite":
+            raise ValueError(f"error goes with family='hermite', got error={self.error!r} and family={self.family!r}")
 
-@dataclass(frozen=True)
-class Forward:
-    """Cost of one forward pass of the hidden layers on the test samples."""
-
-    seconds: float
-    """Median of three"""
-    products: int
-    """Matrix products with a square or input weight matrix"""
-    unconverged: int = 0
-    """Test samples that did not reach the equilibrium of a DEQ"""
+    def _check_sparsity(self) -> None:
+        if self.sparsity is None:
+            return
+        if self.weights != "ternary":
+            raise ValueError(f"sparsity goes with weights='ternary', got {self.sparsity!r} and {self.weights!r}")
+        if number("sparsity", self.sparsity, low=0.0) >= 1.0:
+            raise ValueError(f"sparsity must be a number in [0, 1), got {self.sparsity!r}")
 
 
 @dataclass(frozen=True)
 class TwinResult:
-    """Everything that the table, the picture and the files of the main job are made of."""
+    """Everything that the tables, the picture and the files of the main job are made of."""
 
     config: TwinConfig
     match: Match
     samples: LabelledSamples
-    eigenvalues: dict[str, FloatArray] = field(repr=False)
-    """Of the training kernels ``deq``, ``equivalent`` and ``network``, ascending"""
-    kernels: tuple[FloatArray, FloatArray] = field(repr=False)
-    """Exact training kernels of the DEQ and of the network"""
-    distance: Distance
-    """Network to DEQ"""
-    equivalent_distance: Distance
-    """Random-matrix equivalent to DEQ"""
-    kernel_accuracy: dict[str, float]
-    """Test accuracy of kernel ridge regression with the exact kernel of ``deq`` and ``network``"""
-    finite_accuracy: dict[str, float | None]
-    """Test accuracy of the finite networks, readout fitted by ridge regression; None for a DEQ without equilibrium"""
-    forward: dict[str, Forward]
-    network: ExplicitNetwork = field(repr=False)
-    """The finite shallow network, its readout fitted: column c of its output belongs to class c"""
+    evidence: dict[str, Evidence]
+    """Of the exact kernels: ``ck``, ``ntk`` or both"""
+    finite: Finite
+    """Of networks of finite width"""
+
+    @property
+    def distance(self) -> Distance:
+        """Network to DEQ; of two kernels the larger distances."""
+        each = [evidence.distance for evidence in self.evidence.values()]
+        return Distance(max(one.spectral for one in each), max(one.frobenius for one in each))
+
+
+def check_model(config: TwinConfig) -> None:
+    """Raise ``ValueError`` for a DEQ that cannot be matched, whatever the data; quick."""
+    for kernel in ("ck", "ntk") if config.kernel == "both" else (config.kernel,):
+        coefficients(config.deq, kernel, trainable=config.trainable)
 
 
 def run_twin(
-    config: TwinConfig,
-    samples: LabelledSamples,
-    progress: Callable[[str], None] = lambda stage: None,
-    found: Match | None = None,
+    config: TwinConfig, samples: LabelledSamples, progress: Callable[[str], None] = lambda stage: None
 ) -> TwinResult:
-    """Match, compare the exact kernels on the data, and build the finite networks.
+    """Match a DEQ for the data, compare the exact kernels on them, and build the finite networks.
 
-    ``progress`` is told each stage (:data:`STAGES`) before it starts; ``found`` is what :func:`solve` gave, if
-    the equations are solved already.
+    ``progress`` is told each stage (:data:`STAGES`) before it starts.
 
     Raises
     ------
@@ -98,84 +104,17 @@ def run_twin(
         When the match or a kernel did not settle.
     """
     progress(STAGES[0])
-    found = solve(config) if found is None else found
-    progress(STAGES[1])
-    X = samples.train.X
-    pair = kernel_pair(found, X)
-    progress(STAGES[2])
-    stand_in = equivalent(config.deq, X, samples.statistics, config.kernel, trainable=config.trainable).dense()
-    matrices = {"deq": pair[0], "equivalent": stand_in, "network": pair[1]}
-    progress(STAGES[3])
-    eigenvalues = {name: np.linalg.eigvalsh(matrix) for name, matrix in matrices.items()}
-    progress(STAGES[4])
-    across = {name: k.T for name, k in zip(("deq", "network"), kernel_pair(found, X, samples.test.X), strict=True)}
-    by_kernel = {name: kernel_accuracy(matrices[name], across[name], samples) for name in across}
-    progress(STAGES[5])
-    finite_accuracy, forward, network = _finite(config, found, samples)
-    return TwinResult(
-        config=config,
-        match=found,
-        samples=samples,
-        eigenvalues=eigenvalues,
-        kernels=pair,
-        distance=relative_distance(*pair),
-        equivalent_distance=relative_distance(pair[0], stand_in),
-        kernel_accuracy=by_kernel,
-        finite_accuracy=finite_accuracy,
-        forward=forward,
-        network=network,
+    found = match(
+        config.deq,
+        config.kernel,
+        config.family,
+        config.max_depth,
+        config.trainable,
+        stats=samples.statistics,
+        error=config.error,
     )
-
-
-def solve(config: TwinConfig) -> Match:
-    """Return the match that ``config`` asks for."""
-    return match(config.deq, config.kernel, config.family, trainable=config.trainable)
-
-
-STAGES = (
-    "solving the equations",
-    "exact kernels",
-    "random-matrix equivalent",
-    "eigenvalues",
-    "kernel ridge regression",
-    "finite networks",
-)
-"""What :func:`run_twin` does, in order."""
-
-
-def _finite(
-    config: TwinConfig, found: Match, samples: LabelledSamples
-) -> tuple[dict[str, float | None], dict[str, Forward], ExplicitNetwork]:
-    """Finite networks of equal width in float32, the precision that networks run in."""
-    sizes: dict[str, Any] = {
-        "in_features": samples.train.p,
-        "width": config.width,
-        "out_features": len(samples.train.classes),
-    }
-    other_seed = config.seed + _LARGEST_SEED + 1  # other weights than the network's, of which it would share some
-    deq = DEQNetwork(config.deq, **sizes, seed=other_seed, dtype=torch.float32, max_iter=_MOST_ITERATIONS)
-    network = ExplicitNetwork(found.spec, **sizes, seed=config.seed, dtype=torch.float32)
-    train, test = (torch.from_numpy(part.X).float() for part in (samples.train, samples.test))
-    with torch.no_grad():
-        (inside, at_train), (across, at_test) = (deq.solve(X, on_failure="return") for X in (train, test))
-        seconds = _seconds(lambda: deq.solve(test, on_failure="return"))
-        forward = {
-            "deq": Forward(seconds, 1 + at_test.iterations, at_test.unconverged),
-            "network": Forward(_seconds(lambda: network.features(test)), found.spec.depth),
-        }
-        readout = fitted_readout(inside, samples) if at_train.converged and at_test.converged else None
-        network.readout.weight.copy_(fitted_readout(network.features(train), samples))
-        accuracies = {
-            "deq": None if readout is None else accuracy((across @ readout.T).numpy(), samples),
-            "network": accuracy(network(test).numpy(), samples),
-        }
-    return accuracies, forward, network
-
-
-def _seconds(call: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+    compared = compare(found, samples, progress)
+    progress(STAGES[-1])
+    options = {"weights": config.weights, "sparsity": config.sparsity}
+    finite = finite_networks(config.deq, found.spec, samples, config.width, config.seed, **options)
+    return TwinResult(config, found, samples, compared, finite)

@@ -12,7 +12,9 @@ import numpy as np
 from notsodeep._version import __version__
 from notsodeep.data import Dataset
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.report.facts import NAMES, Facts
+from notsodeep.matching.plan import sizes
+from notsodeep.matching.search import Solution
+from notsodeep.report.facts import NAMES, Facts, KernelFacts
 from notsodeep.report.wording import headline
 from notsodeep.spec import DEQ, Spec, layers_of, to_dict
 
@@ -22,12 +24,13 @@ FORMAT_VERSION = 1
 def twin_document(result: TwinResult) -> dict[str, Any]:
     """Return everything but the matrices and the weights as JSON data: no NumPy types, null for NaN and infinity.
 
+    ``coefficients``, ``distance`` and ``accuracy.kernel_ridge`` are by kernel, ``ck`` or ``ntk`` or both; ``memory`` is
+    in bits, of the hidden weights; ``others`` are further networks with the same coefficients, closest first.
     ``deq`` and ``network`` are specs as :func:`notsodeep.spec.to_dict` writes them (a DEQ with an activation of the
     user's own is code: ``repr`` tells what it was); ``data.scaler`` holds the arguments of
     :class:`notsodeep.data.Scaler`, null where the samples were not scaled.
     """
-    found, facts = result.match, Facts.of(result)
-    names = NAMES[found.kernel]
+    found, facts, evidence = result.match, Facts.of(result), result.evidence
     document = {
         "format": FORMAT_VERSION,
         "version": __version__,
@@ -38,26 +41,53 @@ def twin_document(result: TwinResult) -> dict[str, Any]:
         "status": found.status,
         "reason": found.reason,
         "residual": found.residual,
+        "kernel_distance": found.distance,
+        "idle": found.idle,
         "deq": spec_data(found.deq),
         "network": to_dict(found.spec),
-        "coefficients": {
-            "deq": asdict(facts.deq),
-            "network": asdict(facts.network),
-            "relative_difference": dict(zip(names, facts.differences, strict=True)),
-        },
+        "others": [_solution_data(one) for one in found.solutions[1:]],
+        "coefficients": {name: _coefficients(name, numbers) for name, numbers in facts.kernels.items()},
         "stability": {
             "contraction": facts.rest.contraction,
             "global_contraction": facts.rest.global_contraction,
             "wide_contraction": facts.rest.wide_contraction,
         },
-        "distance": {"network": asdict(result.distance), "equivalent": asdict(result.equivalent_distance)},
-        "accuracy": {"kernel_ridge": result.kernel_accuracy, "finite": result.finite_accuracy},
-        "forward": {name: asdict(cost) for name, cost in result.forward.items()},
+        "distance": {
+            name: {"network": asdict(one.distance), "equivalent": asdict(one.equivalent_distance)}
+            for name, one in evidence.items()
+        },
+        "accuracy": {
+            "kernel_ridge": {name: one.accuracy for name, one in evidence.items()},
+            "finite": result.finite.accuracy,
+        },
+        "forward": {name: asdict(cost) for name, cost in result.finite.forward.items()},
+        "memory": {name: asdict(bits) for name, bits in result.finite.memory.items()},
         "data": samples_data(result.samples.train) | {"n_test": result.samples.test.n},
         "width": result.config.width,
+        "weights": result.config.weights,
+        "sparsity": result.finite.network.options["sparsity"],
         "seed": result.config.seed,
     }
     return dict(plain(document))
+
+
+def _coefficients(kernel: str, found: KernelFacts) -> dict[str, Any]:
+    return {
+        "deq": asdict(found.deq),
+        "network": asdict(found.network),
+        "relative_difference": dict(zip(NAMES[kernel], found.differences, strict=True)),
+    }
+
+
+def _solution_data(solution: Solution) -> dict[str, Any]:
+    """Return a network with the same coefficients; ``layers`` are those of each branch."""
+    return {
+        "family": solution.family,
+        "layers": sizes(solution),
+        "kernel_distance": solution.distance,
+        "residual": solution.residual,
+        "network": to_dict(solution.spec),
+    }
 
 
 def plain(value: Any) -> Any:

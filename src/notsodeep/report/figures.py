@@ -11,20 +11,28 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.files import StrPath
 from notsodeep.report.files import write_bytes
-from notsodeep.report.panels import draw_activations, draw_eigenvalues, draw_entries
+from notsodeep.report.panels import draw_activations, draw_eigenvalues, draw_entries, draw_slopes
 
 DPI = 150
-_SIZE = (12.0, 4.4)  # inches
+_WIDTH, _HEIGHT = 12.0, 4.4  # inches, the height for each kernel
 
 
 def twin_figure(result: TwinResult) -> Figure:
-    """Return the picture of a result: eigenvalues of the kernels, activations, entries against entries."""
-    figure = Figure(figsize=_SIZE, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1))
+    """Return the picture of a result: eigenvalues of the kernels, activations, entries against entries.
+
+    Of two kernels each has a row; beside the entries of the second one, the slopes of the activations.
+    """
+    kernels = list(result.evidence)
+    size = (_WIDTH, _HEIGHT * len(kernels))
+    figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1))
     figure.set_facecolor("white")
-    left, middle, right = figure.subplots(1, 3)
-    draw_eigenvalues(left, result)
-    draw_activations(middle, result)
-    draw_entries(right, result)
+    panels = figure.subplots(len(kernels), 3, squeeze=False)
+    for kernel, (left, _, right) in zip(kernels, panels, strict=True):
+        draw_eigenvalues(left, result, kernel)
+        draw_entries(right, result, kernel)
+    draw_activations(panels[0, 1], result)
+    if len(kernels) > 1:
+        draw_slopes(panels[1, 1], result)
     return figure
 
 

@@ -10,8 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from notsodeep._version import __version__
 from notsodeep.experiments.twin import TwinResult
+from notsodeep.report.numerals import percent
 from notsodeep.report.tables import twin_tables
-from notsodeep.report.wording import KERNELS, headline, picture_words
+from notsodeep.report.wording import headline, kernel_words, picture_words
 
 
 def twin_html(result: TwinResult, figure_png: bytes, command: str | None = None) -> str:
@@ -29,7 +30,6 @@ def twin_html(result: TwinResult, figure_png: bytes, command: str | None = None)
     return environment.get_template("twin.html").render(
         headline=headline(result),
         kernel=result.match.kernel,
-        kernel_name=KERNELS[result.match.kernel],
         tables=twin_tables(result),
         picture=base64.b64encode(figure_png).decode("ascii"),
         alt=picture_words(result),
@@ -46,14 +46,19 @@ def _settings(result: TwinResult, command: str | None) -> dict[str, str]:
     sizes = f"{train.n} training and {result.samples.test.n} test samples, {train.p} features"
     settings = {
         "DEQ": repr(config.deq),
-        "Kernel": KERNELS[result.match.kernel],
+        "Kernel": kernel_words(result.match.kernel),
         "Trained weights of the DEQ": ", ".join(sorted(result.match.trainable)),
-        "Family of networks": f"{result.match.family} (asked for: {config.family})",
+        "Family of networks": f"{result.match.family} (asked for: {config.family}, up to depth {config.max_depth})",
         "Data": f"{train.name}: {sizes}, {scaling}",
         "Classes": ", ".join(map(str, train.classes)),
-        "Finite networks": f"width {config.width}, seed {config.seed}",
+        "Finite networks": f"width {config.width}, seed {config.seed}{_ternary(result)}",
         "Versions": f"notsodeep {__version__}, torch {torch.__version__}",
     }
     if result.match.kernel == "ck":
         del settings["Trained weights of the DEQ"]
     return ({"Command": command} if command else {}) | settings
+
+
+def _ternary(result: TwinResult) -> str:
+    sparsity = result.finite.network.options["sparsity"]
+    return "" if sparsity is None else f", ternary weights of which {percent(sparsity)} are 0"

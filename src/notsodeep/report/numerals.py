@@ -60,3 +60,17 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{decimal(seconds / size, 3)} {unit}"
     return f"{decimal(seconds / 1e-6, 3)} us"
+
+
+def bits(count: float) -> str:
+    """Return an amount of memory with three digits, in bit, kbit, Mbit or Gbit.
+
+    Examples
+    --------
+    >>> bits(512), bits(2_097_216), bits(35_651_584)
+    ('512 bit', '2.1 Mbit', '35.7 Mbit')
+    """
+    for unit, size in (("Gbit", 1e9), ("Mbit", 1e6), ("kbit", 1e3)):
+        if count >= size:
+            return f"{decimal(count / size, 3)} {unit}"
+    return f"{decimal(count, 3)} bit"

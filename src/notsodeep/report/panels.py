@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,9 @@ from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILI
 from notsodeep.report.facts import Facts
 from notsodeep.report.numerals import percent
 from notsodeep.report.wording import deq_words, short_name
+from notsodeep.spec import MLP, layers_of
 
-_LAYERS = ((VERMILION, "-"), (PURPLE, "--"), (GREEN, "-."))
+_LAYERS = ((VERMILION, "-"), (PURPLE, "--"), (GREEN, "-."), (ORANGE, (0, (1, 1))), (BLACK, ":"))
 _DEVIATIONS = 3.0
 _MOST_POINTS = 5000
 _NEGLIGIBLE = 1e-8  # eigenvalues below this share of the largest are not drawn
@@ -46,10 +48,11 @@ _STYLES = {
 }
 
 
-def draw_eigenvalues(axes: Axes, result: TwinResult) -> None:
+def draw_eigenvalues(axes: Axes, result: TwinResult, kernel: str) -> None:
     """Histograms of the bulk in common logarithmic bins; eigenvalues apart from it as marks at the height of one."""
-    largest = max(float(values[-1]) for values in result.eigenvalues.values())
-    shown = {name: values[values > _NEGLIGIBLE * largest] for name, values in result.eigenvalues.items()}
+    eigenvalues = result.evidence[kernel].eigenvalues
+    largest = max(float(values[-1]) for values in eigenvalues.values())
+    shown = {name: values[values > _NEGLIGIBLE * largest] for name, values in eigenvalues.items()}
     edges = _bins(np.concatenate(list(shown.values())), result.samples.train.n)
     limit = bulk_limit(shown["deq"], float(np.log(edges[1] / edges[0])))
     handles, labels = [], []
@@ -58,14 +61,18 @@ def draw_eigenvalues(axes: Axes, result: TwinResult) -> None:
         bulk, apart = values[values <= limit], values[values > limit]
         steps = axes.stairs(np.maximum(np.histogram(bulk, edges)[0], _FLOOR), edges, baseline=_FLOOR, **style.line)
         (marks,) = axes.plot(apart, np.ones(len(apart)), ls="none", **style.mark)
-        hidden = len(result.eigenvalues[which]) - len(values)
+        hidden = len(eigenvalues[which]) - len(values)
         labels.append(style.label + (f" ({hidden} near or below 0 left out)" if hidden else ""))
         handles.append((steps, marks) if len(apart) else (steps,))
     axes.set(xscale="log", yscale="log", ylim=(_FLOOR, None))
     axes.set(xlabel="eigenvalue (marks: apart from the bulk)", ylabel="eigenvalues in a bin")
     train = result.samples.train
-    set_title(axes, f"Spectra on {train.n} samples of {shortened(train.name)}")
+    set_title(axes, f"{_prefix(result, kernel)}Spectra on {train.n} samples of {shortened(train.name)}")
     set_legend(axes, handles=handles, labels=labels, handler_map={tuple: HandlerTuple(ndivide=None)}, handlelength=4.0)
+
+
+def _prefix(result: TwinResult, kernel: str) -> str:
+    return f"{kernel.upper()}. " if len(result.evidence) > 1 else ""
 
 
 def _bins(values: FloatArray, n: int) -> FloatArray:
@@ -92,28 +99,44 @@ def bulk_limit(values: FloatArray, gap: float) -> float:
 
 def draw_activations(axes: Axes, result: TwinResult) -> None:
     """Activations of both models where their pre-activations are, three standard deviations to either side."""
-    rest = Facts.of(result).rest
-    curve(axes, rest.activation, rest.tau_star, f"DEQ: {deq_words(result)}", color=BLUE, lw=4.0, alpha=0.45)
-    scales = [scale for _, _, scale in layer_moments(result.match.spec, result.match.deq.tau0)]
-    for i, (layer, scale) in enumerate(zip(result.match.spec.layers, scales, strict=True)):
+    _draw_functions(axes, result, lambda phi: phi)
+    axes.set(ylabel="activation, centred")
+    set_title(axes, "Activations")
+
+
+def draw_slopes(axes: Axes, result: TwinResult) -> None:
+    """Their derivatives, which the neural tangent kernel is made of as well."""
+    _draw_functions(axes, result, lambda phi: phi.derivative)
+    axes.set(ylabel="derivative of the activation")
+    set_title(axes, "Slopes")
+
+
+def _draw_functions(axes: Axes, result: TwinResult, of: Callable[[Activation], Callable[[Any], Any]]) -> None:
+    rest, spec = Facts.of(result).rest, result.match.spec
+    curve(axes, of(rest.activation), rest.tau_star, f"DEQ: {deq_words(result)}", color=BLUE, lw=4.0, alpha=0.45)
+    branches = (spec,) if isinstance(spec, MLP) else spec.branches
+    scales = [scale for branch in branches for _, _, scale in layer_moments(branch, result.match.deq.tau0)]
+    for i, ((place, layer), scale) in enumerate(zip(layers_of(spec), scales, strict=True)):
         color, dashes = _LAYERS[i % len(_LAYERS)]
-        curve(axes, layer.activation, scale, f"layer {i + 1}: {short_name(layer.activation)}", color=color, ls=dashes)
+        label = f"{place}: {short_name(layer.activation)}"
+        curve(axes, of(layer.activation), scale, label, color=color, ls=dashes)
     axes.axhline(0.0, color="0.8", lw=0.8, zorder=0)
     axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
-    axes.set(xlabel="pre-activation, within 3 standard deviations", ylabel="activation, centred")
-    set_title(axes, "Activations")
+    axes.set(xlabel="pre-activation, within 3 standard deviations")
     set_legend(axes)
 
 
-def curve(axes: Axes, phi: Activation, scale: float, label: str, **line: Any) -> None:
-    """Draw one activation over three standard deviations ``scale`` of its pre-activations."""
+def curve(axes: Axes, phi: Callable[[Any], Any], scale: float, label: str, **line: Any) -> None:
+    """Draw one function over three standard deviations ``scale`` of its pre-activations."""
     u = _DEVIATIONS * scale * np.linspace(-1.0, 1.0, 601)
     axes.plot(u, phi(u), label=label, **line)
 
 
-def draw_entries(axes: Axes, result: TwinResult) -> None:
+def draw_entries(axes: Axes, result: TwinResult, kernel: str) -> None:
     """Entries of the network's kernel against the DEQ's: the diagonal, and a sample of the others."""
-    deq, network = result.kernels
+    evidence = result.evidence[kernel]
+    apart = percent(evidence.distance.spectral)
+    deq, network = evidence.kernels
     rows, columns = pairs(len(deq))
     axes.plot(deq[rows, columns], network[rows, columns], ".", color=BLUE, ms=4, label="off the diagonal", **_FAINT)
     axes.plot(deq.diagonal(), network.diagonal(), "D", color=ORANGE, ms=3.5, label="diagonal", **_FAINT)
@@ -122,8 +145,9 @@ def draw_entries(axes: Axes, result: TwinResult) -> None:
     margin = 0.04 * (high - low)
     ends = (low - margin, high + margin)
     axes.plot(ends, ends, color=BLACK, lw=0.8, zorder=0, label="equal")
+    axes.locator_params(nbins=6)
     axes.set(xlim=ends, ylim=ends, xlabel="kernel of the DEQ", ylabel="kernel of the network")
-    set_title(axes, f"Entries: relative spectral distance {percent(result.distance.spectral)}")
+    set_title(axes, f"{_prefix(result, kernel)}Entries: relative spectral distance {apart}")
     set_legend(axes, markerscale=1.6)
 
 

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 
 from notsodeep.experiments.readout import RIDGE
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.matching.search import TOLERANCE
 from notsodeep.networks.fixed_point import default_tolerance
-from notsodeep.report.facts import NAMES, Facts
-from notsodeep.report.numerals import accuracy, decimal, duration, percent
+from notsodeep.report.facts import Facts
+from notsodeep.report.network_tables import coefficient_tables, network_table, others_table
+from notsodeep.report.numerals import accuracy, bits, decimal, duration, percent
 from notsodeep.report.table import Table
-from notsodeep.report.wording import KERNELS, formula
-
-_MEANING = (
-    "weight of the inner products of samples",
-    "weight of the fluctuations of their norms",
-    "weight of the class covariances",
-    "diagonal",
-)
+from notsodeep.report.wording import KERNELS, kernel_words
+from notsodeep.spec import Parallel
 
 
 def twin_tables(result: TwinResult) -> list[Table]:
     """Return the network, the coefficients, the evidence, the cost and the stability as tables."""
     facts = Facts.of(result)
+    others = others_table(result)
     return [
-        _network(result),
-        _coefficients(result, facts),
+        network_table(result),
+        *coefficient_tables(result, facts),
+        *([] if others is None else [others]),
         _distances(result),
         _accuracies(result),
         _cost(result),
@@ -36,60 +33,22 @@ def twin_tables(result: TwinResult) -> list[Table]:
     ]
 
 
-def _network(result: TwinResult) -> Table:
-    layers = result.match.spec.layers
-    rates = result.match.kernel == "ntk"
-    rows = tuple(
-        (
-            f"layer {i}",
-            (formula(layer.activation), decimal(layer.weight_var)) + rates * (decimal(layer.learning_rate),),
-        )
-        for i, layer in enumerate(layers, 1)
-    )
-    return Table(
-        "The shallow network",
-        ("hidden layer", "activation", "weight variance") + rates * ("learning rate",),
-        rows,
-        ("A layer of width m maps y to activation(sqrt(weight variance) W y) / sqrt(m), W with N(0, 1) entries.",)
-        + rates * ("Learning rate: multiplier for the weights that feed the layer; 1 for the readout.",),
-    )
-
-
-def _coefficients(result: TwinResult, facts: Facts) -> Table:
-    found = result.match
-    rows = zip(NAMES[found.kernel], _MEANING, facts.deq.numbers, facts.network.numbers, facts.differences, strict=True)
-    diagonal = facts.deq.numbers[3]
-    small = TOLERANCE * diagonal
-    return Table(
-        f"What the {KERNELS[found.kernel]} depends on in high dimension",
-        ("coefficient", "DEQ", "network", "relative difference"),
-        tuple(
-            (f"{name}: {meaning}", (_number(deq, small), _number(network, small), decimal(difference, 2)))
-            for name, meaning, deq, network, difference in rows
-        ),
-        (
-            f"Status: {found.status}. The largest relative difference is {decimal(found.residual, 2)}; "
-            f"up to {TOLERANCE:g} counts as matched.",
-        )
-        + (found.status != "matched") * (f"Why: {found.reason}.",)
-        + any(abs(number) <= small for number in facts.deq.numbers)
-        * ("Where the DEQ's coefficient is 0, the difference is relative to the diagonal.",),
-    )
-
-
-def _number(value: float, small: float) -> str:
-    return "0" if abs(value) <= small else decimal(value)
-
-
 def _distances(result: TwinResult) -> Table:
-    rows = (("shallow network", result.distance), ("random-matrix equivalent", result.equivalent_distance))
+    rows = [
+        (f"{label}{_of_kernel(result, name)}", (percent(distance.spectral), percent(distance.frobenius)))
+        for name, evidence in result.evidence.items()
+        for label, distance in (
+            ("shallow network", evidence.distance),
+            ("random-matrix equivalent", evidence.equivalent_distance),
+        )
+    ]
     data = result.samples.train
     return Table(
-        "Distance from the exact kernel of the DEQ",
+        f"Distance from the exact kernel{_plural(result)} of the DEQ",
         ("kernel of the", "spectral norm", "Frobenius norm"),
-        tuple((label, (percent(distance.spectral), percent(distance.frobenius))) for label, distance in rows),
+        tuple(rows),
         (
-            f"Norm of the difference over norm of the DEQ's {KERNELS[result.match.kernel]}, on {data.n} training "
+            f"Norm of the difference over norm of the DEQ's {kernel_words(result.match.kernel)}, on {data.n} training "
             f"samples of {data.name}. Both models are taken at infinite width.",
             "The equivalent is the approximation of arXiv:2402.02697 at the coefficients above"
             + ("." if data.scaler is None else ", here on real data: it is exact for large Gaussian mixtures only."),
@@ -97,13 +56,24 @@ def _distances(result: TwinResult) -> Table:
     )
 
 
+def _of_kernel(result: TwinResult, kernel: str) -> str:
+    """Say which kernel is meant where there are two."""
+    return f", {KERNELS[kernel]}" if len(result.evidence) > 1 else ""
+
+
+def _plural(result: TwinResult) -> str:
+    return "s" if len(result.evidence) > 1 else ""
+
+
 def _accuracies(result: TwinResult) -> Table:
-    rows = (
-        ("kernel ridge regression, exact kernels", result.kernel_accuracy),
-        (f"finite networks of width {result.config.width}, fitted readout", result.finite_accuracy),
-    )
+    several = len(result.evidence) > 1
+    rows: list[tuple[str, Mapping[str, float | None]]] = [
+        (f"kernel ridge regression, exact {KERNELS[name] if several else 'kernel'}s", evidence.accuracy)
+        for name, evidence in result.evidence.items()
+    ]
+    rows.append((f"finite networks of width {result.config.width}, fitted readout", result.finite.accuracy))
     n_test = result.samples.test.n
-    missing = result.finite_accuracy["deq"] is None
+    missing = result.finite.accuracy["deq"] is None
     return Table(
         f"Accuracy on {n_test} test samples, {len(result.samples.train.classes)} classes",
         ("model", "DEQ", "network"),
@@ -118,34 +88,51 @@ def _accuracies(result: TwinResult) -> Table:
 
 def _standard_error(result: TwinResult) -> float:
     """Largest standard error of the accuracies, as independent test samples give it."""
-    shares = [*result.kernel_accuracy.values(), *result.finite_accuracy.values()]
+    shares = [*result.finite.accuracy.values()]
+    shares += [share for evidence in result.evidence.values() for share in evidence.accuracy.values()]
     spread = max(share * (1.0 - share) for share in shares if share is not None)
     return math.sqrt(spread / result.samples.test.n)
 
 
 def _cost(result: TwinResult) -> Table:
-    deq, network = result.forward["deq"], result.forward["network"]
-    unconverged = deq.unconverged
+    deq, network = result.finite.forward["deq"], result.finite.forward["network"]
+    ternary = result.config.weights == "ternary"
+    rows = [
+        (
+            f"time for {result.samples.test.n} samples",
+            (duration(deq.seconds), duration(network.seconds), decimal(deq.seconds / network.seconds, 2)),
+        ),
+        ("matrix products", (str(deq.products), str(network.products), decimal(deq.products / network.products, 2))),
+        _memory(result, "hidden weights in memory", "floats"),
+        *([_memory(result, "hidden weights in a file", "codes")] if ternary else []),
+    ]
+    parallel = isinstance(result.match.spec, Parallel)
     return Table(
         f"Cost of one forward pass at width {result.config.width}",
         ("", "DEQ", "network", "DEQ / network"),
-        (
-            (
-                f"time for {result.samples.test.n} samples",
-                (duration(deq.seconds), duration(network.seconds), decimal(deq.seconds / network.seconds, 2)),
-            ),
-            (
-                "matrix products",
-                (str(deq.products), str(network.products), decimal(deq.products / network.products, 2)),
-            ),
-        ),
+        tuple(rows),
         (
             "Times are of this machine: median of three passes of the hidden layers in float32. The DEQ iterates "
             f"plainly to its default tolerance, a relative step of {decimal(default_tolerance(torch.float32), 2)}. "
-            "The first product of each model is with the input weights, the others with square ones.",
+            f"The first product of each {'branch' if parallel else 'model'} is with the input weights, the others with "
+            f"square ones{': branches share the width, so theirs are smaller' if parallel else ''}.",
         )
-        + bool(unconverged)
-        * (f"{unconverged} samples did not reach the equilibrium of the DEQ: its cost is a lower bound.",),
+        + ternary * (_ternary_words(result),)
+        + bool(deq.unconverged)
+        * (f"{deq.unconverged} samples did not reach the equilibrium of the DEQ: its cost is a lower bound.",),
+    )
+
+
+def _memory(result: TwinResult, label: str, kind: str) -> tuple[str, tuple[str, ...]]:
+    deq, network = (getattr(result.finite.memory[name], kind) for name in ("deq", "network"))
+    return label, (bits(deq), bits(network), decimal(deq / network, 2))
+
+
+def _ternary_words(result: TwinResult) -> str:
+    memory = result.finite.memory["network"]
+    return (
+        f"The network's {memory.weights} hidden weights are 0, +s or -s: two bits each in a file, and no code of "
+        f"independent weights takes less than {bits(memory.entropy)}. Products are with floats all the same."
     )
 
 

@@ -4,36 +4,66 @@ from __future__ import annotations
 
 from notsodeep.activations import Activation
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.report.numerals import decimal, percent
+from notsodeep.report.numerals import percent
+from notsodeep.spec import MLP, Parallel
 
 KERNELS = {"ck": "conjugate kernel", "ntk": "neural tangent kernel"}
-_FAMILIES = {"hard_tanh": "hard-tanh", "leaky_relu": "leaky-ReLU"}
+_FAMILIES = {"hard_tanh": "hard-tanh", "leaky_relu": "leaky-ReLU", "hermite": "Hermite"}
 _CLOSE = 0.05
 """Largest relative distance of kernels that are still called the same"""
 
 
 def headline(result: TwinResult) -> str:
-    """Return one sentence that says whether the network has the kernel of the DEQ, and how closely."""
-    network, kernel, deq = network_words(result), KERNELS[result.match.kernel], f"this {deq_words(result)} DEQ"
-    apart = percent(result.distance.spectral)
+    """Return one sentence that says whether the network has the kernels of the DEQ, and how closely."""
+    network, deq = network_words(result), f"this {deq_words(result)} DEQ"
+    kernel = kernel_words(result.match.kernel)
     where = f"on {result.samples.train.n} samples of {result.samples.train.name}"
+    apart = f"{where} the exact kernels differ by {distance_words(result)}."
     if result.match.status != "matched":
         return (
             f"No {network} was found that has the {kernel} of {deq}: the closest one misses its coefficients by up to "
-            f"{percent(result.match.residual)}, and {where} the exact kernels differ by {apart}."
+            f"{percent(result.match.residual)}, and {apart}"
         )
     if result.distance.spectral > _CLOSE:
-        return (
-            f"A {network} has the coefficients of {deq}, but not its {kernel} on these data: "
-            f"{where} the exact kernels differ by {apart}."
-        )
-    return f"A {network} has the {kernel} of {deq}: {where} the exact kernels differ by {apart}."
+        return f"A {network} has the coefficients of {deq}, but not its {kernel} on these data: {apart}"
+    return f"A {network} has the {kernel} of {deq}: {apart}"
+
+
+def kernel_words(kernel: str) -> str:
+    """Return what is matched.
+
+    Examples
+    --------
+    >>> kernel_words("ck"), kernel_words("both")
+    ('conjugate kernel', 'conjugate and neural tangent kernels')
+    """
+    return "conjugate and neural tangent kernels" if kernel == "both" else KERNELS[kernel]
+
+
+def distance_words(result: TwinResult) -> str:
+    """Return how far apart the exact kernels are, as in ``0.1 % (CK) and 0.3 % (NTK)``."""
+    several = len(result.evidence) > 1
+    apart = {name: percent(evidence.distance.spectral) for name, evidence in result.evidence.items()}
+    return " and ".join(f"{share} ({name.upper()})" if several else share for name, share in apart.items())
 
 
 def network_words(result: TwinResult) -> str:
     """Return what the network is, as in ``2-layer leaky-ReLU network``."""
-    family = result.match.family
-    return f"{result.match.spec.depth}-layer {_FAMILIES.get(family, family.replace('_', '-'))} network"
+    spec, kind = result.match.spec, family_words(result.match.family)
+    if isinstance(spec, MLP):
+        return f"{spec.depth}-layer {kind} network"
+    return f"{kind} network with parallel branches of {layers_words(spec).replace(' + ', ' and ')} layers"
+
+
+def family_words(family: str) -> str:
+    """Return the name of a family as prose has it, as in ``leaky-ReLU``."""
+    return _FAMILIES.get(family, family.replace("_", "-"))
+
+
+def layers_words(spec: MLP | Parallel) -> str:
+    """Return the number of hidden layers of each branch, as in ``2`` or ``1 + 2``."""
+    branches = (spec,) if isinstance(spec, MLP) else spec.branches
+    return " + ".join(str(branch.depth) for branch in branches)
 
 
 def deq_words(result: TwinResult) -> str:
@@ -46,32 +76,15 @@ def short_name(phi: Activation) -> str:
     return phi.name.replace("_", "-")
 
 
-def formula(phi: Activation) -> str:
-    """Return an activation as a formula of ``x``, or its name and parameters.
-
-    Examples
-    --------
-    >>> import notsodeep as nsd
-    >>> formula(nsd.activation("two_slope", a=1.5, b=0.25, tau=1.0))
-    'max(1.5 x, 0.25 x) - 0.498678'
-    """
-    given = {name: decimal(value) if isinstance(value, float) else str(value) for name, value in phi.params}
-    if phi.name == "two_slope":
-        body = f"max({given['a']} x, {given['b']} x)"
-    elif phi.name == "hardtanh":
-        body = f"{given['scale']} clip(x, -{given['clip']}, {given['clip']})"
-    else:
-        inside = "".join(f", {name}={value}" for name, value in given.items())
-        body = f"{phi.name}(x{inside})"
-    return f"{body} {'-' if phi.offset < 0 else '+'} {decimal(abs(phi.offset))}" if phi.offset else body
-
-
 def picture_words(result: TwinResult) -> str:
     """Return what the picture shows, for those who cannot see it."""
+    several = len(result.evidence) > 1
+    rows = f"Three panels for each of the {kernel_words(result.match.kernel)}" if several else "Three panels"
+    slopes = ", below them their slopes" if several else ""
     return (
-        f"Three panels. Left: histograms of the eigenvalues of three {KERNELS[result.match.kernel]} matrices on "
-        f"{result.samples.train.n} training samples: the DEQ's, that of its random-matrix equivalent and that of the "
-        f"{network_words(result)}. Middle: the activation of the DEQ and of each layer of the network. Right: entries "
-        f"of the network's kernel against those of the DEQ's; they differ by {percent(result.distance.spectral)} in "
-        "relative spectral norm."
+        f"{rows}. Left: histograms of the eigenvalues of three matrices on {result.samples.train.n} training samples: "
+        f"the {'kernel' if several else KERNELS[result.match.kernel]} of the DEQ, its random-matrix equivalent and the "
+        f"kernel of the {network_words(result)}. Middle: the activation of the DEQ and of each layer of the "
+        f"network{slopes}. Right: entries of the network's kernel against those of the DEQ's; they differ by "
+        f"{distance_words(result)} in relative spectral norm."
     )

@@ -32,7 +32,7 @@ def write_twin(result: TwinResult, folder: StrPath, command: str | None = None) 
         "report.png": picture,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save(result.network, folder / "net.safetensors")
+    save(result.finite.network, folder / "net.safetensors")
     for name, content in contents.items():
         write_bytes(folder / name, content)
     return {name: folder / name for name in FILES}
