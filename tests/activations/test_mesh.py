@@ -28,12 +28,19 @@ def test_panels_resolve_smooth_functions(fn):
     assert_close(interpolation_error(fn, mesh(fn, (), 16.0)), 0.0, 10 * ROUNDING, scale=1.0)
 
 
+@pytest.mark.parametrize("at", [*np.linspace(0.3, 0.45, 40), 7.995])
+def test_narrow_bends_are_found_wherever_they_lie(at):
+    """Also between the end of a panel and the node next to it."""
+    ends = mesh(lambda x: x + np.logaddexp(0.0, (x - at) * 1e5) / 1e5, (), 8.0)
+    assert np.diff(ends)[np.searchsorted(ends, at) - 1] < 1e-3
+
+
 def test_panels_end_at_the_kinks_inside():
     ends = mesh(np.abs, (0.0, 99.0), 8.0)
     assert ends.tolist() == [-8.0, 0.0, 8.0]
 
 
-@pytest.mark.parametrize("kink", [0.0, 0.3, -2.0, 7.9])
+@pytest.mark.parametrize("kink", [0.0, 0.3, -2.0, 7.9, 7.999])
 @pytest.mark.parametrize("power", [0, 1])
 def test_undeclared_kink_warns_with_its_place(kink, power):
     def rough(x):

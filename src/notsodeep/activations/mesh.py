@@ -19,10 +19,14 @@ from notsodeep.errors import SmoothnessWarning, warn
 DEGREE = 23  # functions are resolved to this degree on every panel
 TAIL = 3  # so many last Legendre coefficients must have died out
 RESOLVED = 2e-14  # relative size at which a coefficient counts as dead
+AT_ENDS = 30.0  # in that unit, what the series may miss at the ends of a panel; its own rounding makes 8 of it
 NARROWEST = 2.0**-36  # panel width, relative to the whole range, where bisection gives up
 SPLIT = 0.4877  # where a panel is cut: not at round numbers, where an undeclared kink would be met by chance and missed
 MOST = 50_000  # panels to be split at once where bisection gives up: the function is noise at this precision
 
+_BESIDE = 1e-12  # how far from the ends, in half panels, a function is looked at: a kink there has two sides
+_PAIR = np.array([-1.0, 1.0]) * (1.0 - _BESIDE)
+_TO_ENDS = legendre.legvander(_PAIR, DEGREE).T
 _EPSILON = float(np.finfo(np.float64).eps)
 _NODES, _WEIGHTS = legendre.leggauss(DEGREE + 1)
 # Discrete Legendre transform on the Gauss nodes: values -> series coefficients.
@@ -49,8 +53,9 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
     while left.size:
         series, size, noise = panel_series(fn, left, right)
         scale = max(scale, float(size.max()))
-        floor = np.maximum(size, 1e-16 * scale)
-        done = ~np.isfinite(size) | (np.abs(series[:, -TAIL:]).max(axis=1) <= RESOLVED * floor + noise)
+        allowed = RESOLVED * np.maximum(size, 1e-16 * scale) + noise
+        done = ~np.isfinite(size) | (np.abs(series[:, -TAIL:]).max(axis=1) <= allowed)
+        done[done] = ~(_missed_at_ends(fn, left[done], right[done], series[done]) > AT_ENDS * allowed[done])
         narrow = ~done & ((right - left <= NARROWEST * limit) | (np.count_nonzero(~done) > MOST))
         rough += list(left[narrow])
         split = ~done & ~narrow
@@ -65,6 +70,14 @@ def mesh(fn: Callable[[Any], Any], kinks: tuple[float, ...], limit: float) -> Fl
             SmoothnessWarning,
         )
     return np.unique(np.concatenate(settled))
+
+
+def _missed_at_ends(fn: Callable[[Any], Any], left: FloatArray, right: FloatArray, series: FloatArray) -> FloatArray:
+    """Return what the series miss at the ends of their panels: a narrow bend between an end and the last node."""
+    half, centre = 0.5 * (right - left)[:, None], 0.5 * (right + left)[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(fn(centre + half * _PAIR), dtype=np.float64)
+        return np.asarray(np.abs(values - series @ _TO_ENDS).max(axis=1))
 
 
 def panel_series(
