@@ -54,6 +54,11 @@ class ActivationConformance(ABC):
         """Return the same function with its two derivatives between the kinks, in mpmath, written independently."""
 
     @pytest.fixture
+    def cancelling(self) -> float:
+        """Return the size of what cancels in a value near 0, beyond the rounding of the argument."""
+        return 0.0
+
+    @pytest.fixture
     def points(self, phi: Activation) -> np.ndarray:
         """Return places near and far on both sides of every kink, but no kink itself."""
         beside = [k + side * distance for k in phi.kinks for side in (-1, 1) for distance in (1e-9, 1e-3, 0.1)]
@@ -71,8 +76,9 @@ class ActivationConformance(ABC):
         x = np.abs(points)
         return np.array([value + x * slope + x**2 * second, slope + x * second, slope + (1 + x) * second])
 
-    def test_values(self, phi, exact, points):
-        assert_close(phi(points), exact[0], 4 * EXACT, scale=self.conditioning(exact, points)[0] + 1e-300)
+    def test_values(self, phi, exact, points, cancelling):
+        scale = self.conditioning(exact, points)[0] + cancelling + 1e-300
+        assert_close(phi(points), exact[0], 4 * EXACT, scale=scale)
 
     def test_derivative(self, phi, exact, points):
         assert_close(

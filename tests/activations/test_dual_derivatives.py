@@ -41,12 +41,22 @@ NAMES = (
     "sigmoid",
     "silu",
     "sin",
+    "soft_slopes:left=0.2,middle=1.1,right=-0.3,knot=0.8,width=0.4",
     "softplus",
     "softsign",
     "tanh",
     "three_slope:left=0.2,middle=1.1,right=-0.3,knot=0.8",
 )
-CLOSED = ("cos", "erf", "hardtanh", "leaky_relu:slope=0.2", "relu", "sin", NAMES[-1])
+CLOSED = (
+    "cos",
+    "erf",
+    "hardtanh",
+    "leaky_relu:slope=0.2",
+    "relu",
+    "sin",
+    NAMES[-1],
+    NAMES[NAMES.index("softplus") - 1],
+)
 CLOSE = (*CLOSED, "elu", "elu:alpha=0.5", "gelu", "selu", "silu", "tanh")
 EVERY = pytest.mark.parametrize("name", NAMES)
 

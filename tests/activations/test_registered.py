@@ -39,6 +39,10 @@ class TestRegistered(ActivationConformance):
     def naive(self, case):
         return case.functions
 
+    @pytest.fixture
+    def cancelling(self, case):
+        return case.cancelling
+
     def test_kinks_are_those_of_the_formula(self, phi, case):
         assert phi.kinks == case.kinks
 
@@ -79,6 +83,7 @@ STEEPEST = {
     "sigmoid": 0.25,
     "silu": float(through_sigmoid(silu)(findroot(lambda x: through_sigmoid(silu)(x)[2], 2.4))[1]),
     "sin:frequency=2": 2.0,
+    "soft_slopes:left=0.2,middle=0.3,right=-1.3,width=0.1": 1.3,
     "softplus": 1.0,
     "softsign": 1.0,
     "tanh": 1.0,
@@ -139,6 +144,8 @@ def test_repr_says_how_to_build_it():
         ("leaky_relu", {"slope": None}, "slope must be a number, got None"),
         ("hardtanh", {"clip": 0.0}, "clip must be a finite number > 0"),
         ("three_slope", {"knot": -1.0}, "knot must be a finite number > 0"),
+        ("soft_slopes", {"knot": -1.0}, "knot must be a finite number >= 0"),
+        ("soft_slopes", {"width": 0.0}, "width must be a finite number > 0"),
         ("two_slope", {"tau": -1.0}, "tau must be a finite number >= 0"),
         ("hermite", {"scale": 0.0}, "scale must be a finite number > 0"),
         ("hermite", {"coefficients": []}, "coefficients must be a sequence of at least one number"),

@@ -36,6 +36,22 @@ def bent(left, middle, right, knot):
     return Function(phi, slope, (-knot, knot) if knot else (0.0,))
 
 
+def blurred(left, middle, right, knot, width):
+    """The same blurred by a Gaussian of standard deviation ``width``: a line and two blurred ramps."""
+    low, high = middle - left, right - middle
+
+    def ramp(x):
+        return x * ndtr(x / width) + width * _bell(x / width)
+
+    def phi(x):
+        return left * x - low * knot + low * ramp(x + knot) + high * ramp(x - knot)
+
+    def slope(x):
+        return left + low * ndtr((x + knot) / width) + high * ndtr((x - knot) / width)
+
+    return Function(phi, slope, width=2.0 * width)
+
+
 def exponential(alpha, scale):
     return Function(
         lambda x: scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0))),
@@ -65,6 +81,7 @@ FUNCTIONS = {
     "sigmoid": Function(_sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
     "silu": Function(lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) * (1.0 + x * _sigmoid(-x))),
     "sin": Function(np.sin, np.cos),
+    "soft_slopes": blurred(0.0, 1.0, 0.0, 1.0, 0.5),
     "softplus": Function(_softplus, _sigmoid),
     "softsign": Function(lambda x: x / (1.0 + np.abs(x)), lambda x: 1.0 / (1.0 + np.abs(x)) ** 2, (0.0,), 0.8),
     "tanh": Function(np.tanh, _sech2),

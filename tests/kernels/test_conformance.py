@@ -53,7 +53,7 @@ def parallel(*branches: tuple[tuple[str, float, float] | tuple[str, float, float
     )
 
 
-ODD = {"erf", "hardtanh", "hermite", "identity", "sin", "softsign", "tanh", "three_slope"}
+ODD = {"erf", "hardtanh", "hermite", "identity", "sin", "soft_slopes", "softsign", "tanh", "three_slope"}
 """Nothing to centre."""
 IMPLICIT = [
     *(implicit(name, center) for name in names() for center in (True, False) if center or name not in ODD),

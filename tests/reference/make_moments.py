@@ -42,6 +42,8 @@ class Case:
     params: dict[str, Any]
     functions: Callable[[mpf], tuple[mpf, mpf, mpf]]
     kinks: tuple[float, ...] = ()
+    cancelling: float = 0.0
+    """Size of the terms that cancel in values near 0: ``width`` times the density at ``knot / width``"""
 
 
 def bent(left: float, right: float, offset: mpf | None = None) -> Any:
@@ -57,6 +59,21 @@ def three(left: float, middle: float, right: float, knot: float) -> Any:
             return middle * x, mpf(middle), mpf(0)
         outer, end = (left, -mpf(knot)) if x < 0 else (right, mpf(knot))
         return middle * end + outer * (x - end), mpf(outer), mpf(0)
+
+    return functions
+
+
+def soft(left: float, middle: float, right: float, knot: float, width: float) -> Any:
+    """A line and two ramps, ``E[max(x + width xi, 0)]`` about the knots, and value 0 at 0 before they are blurred."""
+    low, high, k, w = mpf(middle) - mpf(left), mpf(right) - mpf(middle), mpf(knot), mpf(width)
+
+    def ramp(x: mpf) -> tuple[mpf, mpf, mpf]:
+        cdf, pdf = mp.ncdf(x / w), mp.npdf(x / w)
+        return x * cdf + w * pdf, cdf, pdf / w
+
+    def functions(x: mpf) -> tuple[mpf, mpf, mpf]:
+        line = (left * x - low * k, mpf(left), mpf(0))
+        return tuple(a + low * b + high * c for a, b, c in zip(line, ramp(x + k), ramp(x - k), strict=True))
 
     return functions
 
@@ -151,6 +168,7 @@ def cubic(c: list[float], scale: float) -> Any:
 SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805}
 HERMITE = [0.3, -0.5, 0.2, 0.1]
 SHIFT = -(mpf(1.3) - mpf(-0.4)) * mpf(0.9) / mp.sqrt(2 * mp.pi)
+SOFT = {"left": 0.2, "middle": 1.1, "right": -0.3, "knot": 0.8, "width": 0.4}
 CASES = (
     Case("abs", {}, bent(-1.0, 1.0), (0.0,)),
     Case("cos", {}, wave(1.0, even=True)),
@@ -173,6 +191,8 @@ CASES = (
     Case("silu", {}, through_sigmoid(silu)),
     Case("sin", {}, wave(1.0, even=False)),
     Case("sin", {"frequency": 2.0}, wave(2.0, even=False)),
+    Case("soft_slopes", {}, soft(0.0, 1.0, 0.0, 1.0, 0.5), cancelling=0.027),
+    Case("soft_slopes", SOFT, soft(**SOFT), cancelling=0.022),
     Case("softplus", {}, through_sigmoid(softplus)),
     Case("softsign", {}, softsign, (0.0,)),
     Case("tanh", {}, tanh),

@@ -7,6 +7,7 @@ A form says what a function *is* (piecewise linear, an error function, ...);
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -43,4 +44,20 @@ class HermiteSeries:
     scale: float
 
 
-Form = PiecewiseLinear | ErrorFunction | Wave | HermiteSeries
+@dataclass(frozen=True)
+class Blurred:
+    """``E[f(x + width xi)]`` of a piecewise-linear ``f`` with ``f(0) = 0``."""
+
+    polygon: PiecewiseLinear
+    width: float
+
+    def lengthened(self, s: Any, t: Any, rho: Any) -> tuple[Any, Any, Any]:
+        """Return the scales and the correlation at which ``f`` has the expectations of pairs that its blur has here.
+
+        The blurs of two samples are independent: they lengthen both variances and leave the covariance as it is.
+        """
+        first, second = ((scale * scale + self.width**2) ** 0.5 for scale in (s, t))
+        return first, second, rho * (s / first) * (t / second)
+
+
+Form = PiecewiseLinear | ErrorFunction | Wave | HermiteSeries | Blurred

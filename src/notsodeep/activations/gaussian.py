@@ -15,6 +15,7 @@ from notsodeep.errors import ConvergenceError
 
 EXTENT = 13.0  # standard deviations kept; the mass beyond is 1e-38
 ORDER = 32
+_CAPTURED = 1e-15  # what an integrand may have left at the end of the range, relative to its largest value
 SQRT_2PI = float(np.sqrt(2.0 * np.pi))
 _NODES, _WEIGHTS = legendre.leggauss(ORDER)
 _BATCH = 2_000_000  # nodes held at a time
@@ -64,13 +65,17 @@ def expect(
 def _expect_batch(activation: Activation, scales: FloatArray, integrands: Any) -> list[FloatArray]:
     x, w = nodes(activation, scales)
     with np.errstate(over="ignore", invalid="ignore"):
-        return [_total(activation, scales, w * values) for values in integrands(x, x * scales[:, None])]
+        terms = [w * values for values in integrands(x, x * scales[:, None])]
+        sizes = [np.abs(part).max(axis=1) for part in terms]
+    least = _CAPTURED * np.max(sizes, axis=0)  # of a bump far out of the range, all that is left is at its end
+    return [_total(activation, scales, part, np.maximum(size, least)) for part, size in zip(terms, sizes, strict=True)]
 
 
-def _total(activation: Activation, scales: FloatArray, terms: FloatArray) -> FloatArray:
-    total, size = terms.sum(axis=1), np.abs(terms)
-    edge = np.maximum(size[:, 0], size[:, -1])
-    bad = ~np.isfinite(total) | (edge > 1e-15 * size.max(axis=1))
+def _total(activation: Activation, scales: FloatArray, terms: FloatArray, size: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = terms.sum(axis=1)
+    edge = np.abs(terms[:, [0, -1]]).max(axis=1)
+    bad = ~np.isfinite(total) | (edge > _CAPTURED * size)
     if bad.any():
         raise ConvergenceError(
             f"the Gaussian moments of {activation!r} at scale {scales[bad][0]:.3g} are not captured within "

@@ -12,7 +12,7 @@ import numpy as np
 from notsodeep.activations import hermite, polygons, smooth
 from notsodeep.activations.activation import Activation
 from notsodeep.activations.elementwise import Elementwise
-from notsodeep.activations.forms import ErrorFunction, Form, HermiteSeries, PiecewiseLinear, Wave
+from notsodeep.activations.forms import Blurred, ErrorFunction, Form, HermiteSeries, PiecewiseLinear, Wave
 from notsodeep.checks import number
 
 
@@ -132,11 +132,13 @@ def _three_slope(left: float, middle: float, right: float, knot: float) -> Activ
     return _polygon((-knot, knot), (left, middle, right))
 
 
-def _soft_slopes(**given: float) -> Activation:
-    number("knot", given["knot"], low=0.0)
-    number("width", given["width"], low=0.0, strict=True)
+def _soft_slopes(left: float, middle: float, right: float, knot: float, width: float) -> Activation:
+    number("knot", knot, low=0.0)
+    number("width", width, low=0.0, strict=True)
+    sides = PiecewiseLinear((-knot, knot), (left, middle, right)) if knot else PiecewiseLinear((0.0,), (left, right))
+    given = {"left": left, "middle": middle, "right": right, "knot": knot, "width": width}
     d1, d2 = partial(smooth.soft_slopes_d1, **given), partial(smooth.soft_slopes_d2, **given)
-    return _make(partial(smooth.soft_slopes, **given), d1, d2)
+    return _make(partial(smooth.soft_slopes, **given), d1, d2, form=Blurred(sides, width))
 
 
 def _elu(alpha: float, scale: float = 1.0) -> Activation:

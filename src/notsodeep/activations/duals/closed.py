@@ -8,7 +8,7 @@ from functools import singledispatch
 
 import torch
 
-from notsodeep.activations.forms import ErrorFunction, PiecewiseLinear, Wave
+from notsodeep.activations.forms import Blurred, ErrorFunction, PiecewiseLinear, Wave
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 ClosedForm = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Pair]
@@ -35,6 +35,12 @@ def _piecewise_linear(form: PiecewiseLinear) -> ClosedForm | None:
         return s * t * (m2 * rho + d2 * (2.0 / math.pi) * bend), slope
 
     return evaluate
+
+
+@closed_form.register
+def _blurred(form: Blurred) -> ClosedForm | None:
+    law = closed_form(form.polygon)
+    return None if law is None else lambda s, t, rho: law(*form.lengthened(s, t, rho))
 
 
 @closed_form.register

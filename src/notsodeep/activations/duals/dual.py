@@ -7,7 +7,7 @@ import torch
 from notsodeep.activations.activation import Activation
 from notsodeep.activations.duals import polar, polygon, series
 from notsodeep.activations.duals.closed import closed_form
-from notsodeep.activations.forms import PiecewiseLinear
+from notsodeep.activations.forms import Blurred, PiecewiseLinear
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 _NEARLY_ALL = 0.98  # share of a block that a series must cover before the whole block gets it
@@ -22,7 +22,7 @@ class Dual:
 
     Exact to about 1e-13 of ``sqrt(G_uu G_vv)`` for every correlation in [-1, 1]: closed forms where
     there are any, else Mehler's series where its remainder is provably negligible, else Owen's T
-    (piecewise linear) or polar quadrature.
+    (piecewise linear, blurred or not) or polar quadrature.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class _Expansions:
             return True
         if terms > _LONGEST_BESIDE_TABLES and not any(self.activation.kinks):
             return False
-        return not isinstance(self.activation.form, PiecewiseLinear) and pairs * _WORTH >= terms
+        return not isinstance(self.activation.form, (PiecewiseLinear, Blurred)) and pairs * _WORTH >= terms
 
     def covers(self, terms: int, i: torch.Tensor, j: torch.Tensor, log_rho: torch.Tensor) -> torch.Tensor:
         left, right = self.at(terms)
@@ -138,7 +138,9 @@ def _one_by_one(expansions: _Expansions, i: torch.Tensor, j: torch.Tensor, rho: 
     """Pairs so close to correlation 1 (or -1) that no series is short enough."""
     s, t, r = (x.cpu().numpy() for x in (expansions.rows[i], expansions.columns[j], rho))
     phi = expansions.activation
-    if isinstance(phi.form, PiecewiseLinear):
+    if isinstance(phi.form, Blurred):
+        value, slope = polygon.evaluate(phi.form.polygon, *phi.form.lengthened(s, t, r), phi.offset)
+    elif isinstance(phi.form, PiecewiseLinear):
         value, slope = polygon.evaluate(phi.form, s, t, r, phi.offset)
     else:
         value, slope = polar.evaluate(phi, s, t, r)

@@ -18,7 +18,7 @@ from notsodeep.activations.activation import Activation
 from notsodeep.activations.duals.closed import closed_form
 from notsodeep.activations.duals.curvature import by_quadrature, curvature_square
 from notsodeep.activations.duals.masses import Partials, of_polygon
-from notsodeep.activations.forms import ErrorFunction, PiecewiseLinear, Wave
+from notsodeep.activations.forms import Blurred, ErrorFunction, PiecewiseLinear, Wave
 from notsodeep.activations.hermite import coefficients
 from notsodeep.activations.moments import moments_of_many
 from notsodeep.checks import FloatArray
@@ -47,6 +47,12 @@ def _piecewise_linear(
     form: PiecewiseLinear, offset: float, s: torch.Tensor, t: torch.Tensor, rho: torch.Tensor
 ) -> Partials:
     return of_polygon(form, offset, s, t, rho)
+
+
+@closed_partials.register
+def _blurred(form: Blurred, offset: float, s: torch.Tensor, t: torch.Tensor, rho: torch.Tensor) -> Partials:
+    """A blur adds to the variances: the derivatives in them, and in the covariance, are those of the polygon."""
+    return of_polygon(form.polygon, offset, *form.lengthened(s, t, rho))
 
 
 @closed_partials.register
