@@ -1,6 +1,9 @@
-"""Kernels of finite networks from their gradients, and gradient descent beside what the exact kernels predict of it."""
+"""Kernels of finite networks from their gradients, and gradient descent beside what exact kernels predict of it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -8,7 +11,30 @@ import torch
 import notsodeep as nsd
 from notsodeep.networks import DEQNetwork
 
-TOLERANCE = 1e-9  # relative step of the equilibria of finite DEQs
+TOLERANCE = 1e-7  # relative step of the equilibria of finite DEQs
+
+
+@dataclass(frozen=True)
+class Task:
+    """Full-batch gradient descent on the first ``n`` of the samples ``X (N, p)`` with targets ``y (N,)``.
+
+    Losses ``(steps + 1, 2)`` are the means of ``(f - y)^2 / 2`` over these and over the others.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    n: int
+    steps: int
+    lr: float
+
+    def losses(self, squares):
+        """Return both losses for squares of residuals."""
+        return 0.5 * squares[: self.n].mean().item(), 0.5 * squares[self.n :].mean().item()
+
+
+def fastest_rate(ntk, share=0.5):
+    """Return the learning rate that takes ``share`` off the residual along the first eigenvector in one step."""
+    return share * len(ntk) / float(np.linalg.eigvalsh(ntk)[-1])
 
 
 def network(spec, in_features, width, seed):
@@ -18,75 +44,70 @@ def network(spec, in_features, width, seed):
     return spec.to_torch(in_features, width, seed=seed)
 
 
-def groups(net, lr, trainable="all"):
-    """Return weights with their learning rates; those of a DEQ are all ``lr``."""
-    if hasattr(net, "parameter_groups"):
-        return net.parameter_groups(lr)
-    named = {"recurrent": net.A, "input": net.B, "readout": net.readout.weight}
-    return [{"name": k, "params": [w], "lr": lr} for k, w in named.items() if trainable == "all" or k in trainable]
+def groups(net, lr):
+    """Return weights with their learning rates; those of a DEQ have all the same."""
+    if isinstance(net, DEQNetwork):
+        return [{"params": list(net.parameters()), "lr": lr}]
+    return net.parameter_groups(lr)
 
 
-def empirical_ntk(net, X, trainable="all"):
+def empirical_ntk(net, X):
     """Return the NTK ``(n, n)`` of a network with one output: products of gradients, times the learning rates."""
-    trained = [(group["lr"], w) for group in groups(net, 1.0, trainable) for w in group["params"]]
+    rates, weights = zip(*((group["lr"], w) for group in groups(net, 1.0) for w in group["params"]), strict=True)
     rows = []
     for x in torch.as_tensor(X):
-        found = torch.autograd.grad(net(x[None])[0, 0], [w for _, w in trained])
-        rows.append(torch.cat([lr**0.5 * g.flatten() for (lr, _), g in zip(trained, found, strict=True)]))
+        gradients = torch.autograd.grad(net(x[None])[0, 0], weights)
+        rows.append(torch.cat([rate**0.5 * g.flatten() for rate, g in zip(rates, gradients, strict=True)]))
     J = torch.stack(rows)
     return (J @ J.T).numpy()
 
 
-def descend(net, X, y, n, lr, steps, trainable="all"):
-    """Train on the first n samples by full-batch gradient descent; return the losses on these and on the others.
-
-    Losses ``(steps + 1, 2)`` are means of ``(f - y)^2 / 2``.
-    """
-    X, y = torch.as_tensor(X), torch.as_tensor(y)
-    optimiser = torch.optim.SGD(groups(net, lr, trainable), lr=lr)
-    out = np.empty((steps + 1, 2))
-    for step in range(steps + 1):
+def descend(net, task):
+    """Train the network and return its losses."""
+    X, y = torch.as_tensor(task.X), torch.as_tensor(task.y)
+    optimiser = torch.optim.SGD(groups(net, task.lr), lr=task.lr)
+    out = np.empty((task.steps + 1, 2))
+    for step in range(task.steps + 1):
         optimiser.zero_grad()
-        losses = 0.5 * (net(X)[:, 0] - y) ** 2
-        out[step] = losses[:n].mean().item(), losses[n:].mean().item()
-        losses[:n].mean().backward()
+        squares = (net(X)[:, 0] - y) ** 2
+        out[step] = task.losses(squares.detach())
+        (0.5 * squares[: task.n].mean()).backward()
         optimiser.step()
     return out
 
 
-def descents(spec, X, y, n, lr, steps, width, seeds):
-    """Return the losses ``(seeds, steps + 1, 2)`` of networks: of each, the mean with that of the opposite readout.
+def descents(spec, task, ntk, width, seeds):
+    """Return the losses ``(seeds, 2, steps + 1, 2)`` of networks, and those with the exact ``ntk`` from the same start.
 
-    So what is linear in the function at the start cancels, which is most of the scatter.
+    Of each network, the mean with that of the opposite readout: what is linear in the function at the start cancels.
     """
     found = []
-    for seed in seeds:
-        pair = []
-        for sign in (1.0, -1.0):
-            net = network(spec, X.shape[1], width, seed)
-            with torch.no_grad():
-                net.readout.weight.mul_(sign)
-            pair.append(descend(net, X, y, n, lr, steps))
-        found.append(np.mean(pair, axis=0))
-    return np.array(found)
+    for seed, sign in product(seeds, (1.0, -1.0)):
+        net = network(spec, task.X.shape[1], width, seed)
+        with torch.no_grad():
+            net.readout.weight.mul_(sign)
+            residuals = net(task.X).numpy() - task.y[:, None]
+        found.append((descend(net, task), linearised(residuals, ntk, task)))
+    return np.reshape(found, (len(seeds), 2, 2, task.steps + 1, 2)).mean(axis=1)
 
 
-def predicted(ck, ntk, y, n, lr, steps):
-    """Return the expected losses ``(steps + 1, 2)`` of infinitely wide networks, from their kernels on all samples.
+def linearised(residuals, ntk, task):
+    """Return the losses with a constant NTK, squares of residuals ``(N, columns)`` being summed over columns.
 
-    A step is ``r <- r - lr / n K[:, train] r[train]`` for the residuals ``r``; at the start ``f ~ N(0, G)``, so
-    ``E r r^T = G + y y^T``.
+    A step is ``r <- r - lr / n K[:, train] r[train]``.
     """
-    values, vectors = np.linalg.eigh(ck)
-    R = np.column_stack([y, vectors * np.sqrt(np.clip(values, 0.0, None))])
-    out = np.empty((steps + 1, 2))
-    for step in range(steps + 1):
-        losses = 0.5 * np.square(R).sum(axis=1)
-        out[step] = losses[:n].mean(), losses[n:].mean()
-        R = R - lr / n * ntk[:, :n] @ R[:n]
+    out = np.empty((task.steps + 1, 2))
+    for step in range(task.steps + 1):
+        out[step] = task.losses(np.square(residuals).sum(axis=1))
+        residuals = residuals - task.lr / task.n * ntk[:, : task.n] @ residuals[: task.n]
     return out
 
 
-def fastest_rate(ntk, n, share=0.5):
-    """Return the learning rate that takes ``share`` off the residual along the first eigenvector in one step."""
-    return share * n / float(np.linalg.eigvalsh(ntk[:n, :n])[-1])
+def predicted(ck, ntk, task):
+    """Return the expected losses of infinitely wide networks, from their kernels on all samples.
+
+    At the start ``f ~ N(0, G)``, so that ``E r r^T = G + y y^T``, of which the columns given are a root.
+    """
+    values, vectors = np.linalg.eigh(ck)
+    root = vectors * np.sqrt(np.clip(values, 0.0, None))
+    return linearised(np.column_stack([task.y, root]), ntk, task)

@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from finite import descents, empirical_ntk, fastest_rate, network, predicted
+from finite import Task, descents, empirical_ntk, fastest_rate, network, predicted
 
 import notsodeep as nsd
 from notsodeep.experiments.centred import centred_mlp
@@ -56,39 +56,47 @@ def spread(drawn, wanted):
 
 def curves(given):
     """Gradient descent of DEQs, their twins and unmatched networks, beside what the exact kernels predict."""
-    n, steps, width = given.n, given.steps, given.width
-    data = images(given, 2 * n, classes=(6, 8))
-    X, y = data.X, np.where(data.y == 6, -1.0, 1.0)
+    data = images(given, 2 * given.n, classes=(6, 8))
+    y = np.where(data.y == 6, -1.0, 1.0)
     found = {}
     for phi in ("relu", "gelu"):
         deq = nsd.DEQ(phi, 0.2, 0.8)
         specs = {"DEQ": deq, "twin": nsd.match(deq, "both").spec, "unmatched": centred_mlp([phi] * 2)}
-        exact_kernels = {name: nsd.kernels(spec, X) for name, spec in specs.items()}
-        lr = fastest_rate(exact_kernels["DEQ"][1], n)
+        exact = {name: nsd.kernels(spec, data.X) for name, spec in specs.items()}
+        ntk = exact["DEQ"][1]
+        task = Task(data.X, y, given.n, given.steps, fastest_rate(ntk[: given.n, : given.n]))
         for name, spec in specs.items():
-            drawn = descents(spec, X, y, n, lr, steps, width, range(given.seeds))
-            found[phi, name] = drawn, predicted(*exact_kernels[name], y, n, lr, steps)
+            found[phi, name] = descents(spec, task, ntk, given.width, range(given.seeds)), predicted(*exact[name], task)
     if given.image is not None:
         draw(found, given.image)
-    marks = [step for step in (0, 1, 4, 16, 64, 256, 1024) if step <= steps]
+    marks = [step for step in (0, 1, 4, 16, 64, 256, 1024) if step <= given.steps]
     print(f"| activation | model | loss | {' | '.join(f'step {k}' for k in marks)} |\n|{'---|' * (3 + len(marks))}")
-    for (phi, name), (drawn, expected) in found.items():
-        for part, samples in enumerate(("training", "test")):
-            means, errors = drawn.mean(axis=0), drawn.std(axis=0, ddof=1) / np.sqrt(len(drawn))
-            cells = [f"{means[k, part]:.4f} ± {errors[k, part]:.4f} ({expected[k, part]:.4f})" for k in marks]
-            print(f"| {phi} | {name} | {samples} | {' | '.join(cells)} |")
+    for (phi, name), (runs, expected) in found.items():
+        for part, what in enumerate(("training", "test")):
+            drawn, linear = runs[:, :, marks, part].swapaxes(0, 1)
+            cells = [f"{cell} ({k:.3g})" for cell, k in zip(with_errors(drawn), expected[marks, part], strict=True)]
+            print(f"| {phi} | {name} | {what} | {' | '.join(cells)} |")
+            cells = with_errors(100 * (drawn - linear) / linear.mean(axis=0))
+            print(f"| {phi} | {name} | {what}, % off the DEQ's exact NTK from the same start | {' | '.join(cells)} |")
 
 
-def draw(curves, path):
+def with_errors(values):
+    """Return means over the first axis, with standard errors, as cells of a table."""
+    errors = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return [f"{mean:.3g} ± {error:.1g}" for mean, error in zip(values.mean(axis=0), errors, strict=True)]
+
+
+def draw(found, path):
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     colours = {"DEQ": "#1b6ca8", "twin": "#d1495b", "unmatched": "#8a8a8a"}
-    names = list(dict.fromkeys(phi for phi, _ in curves))
+    names = list(dict.fromkeys(phi for phi, _ in found))
     figure, axes = plt.subplots(2, len(names), figsize=(4.6 * len(names), 6.2), sharex=True, sharey="row")
-    for (phi, name), (drawn, expected) in curves.items():
+    for (phi, name), (runs, expected) in found.items():
+        drawn = runs[:, 0]
         for part, panel in enumerate(axes[:, names.index(phi)]):
             steps, means = np.arange(drawn.shape[1]) + 1, drawn[..., part].mean(axis=0)
             error = 2.0 * drawn[..., part].std(axis=0, ddof=1) / np.sqrt(len(drawn))
