@@ -18,7 +18,7 @@ _CLEAR = 1e-9  # relative violation that counts
 
 def why_not(target: Target, family: Family, branches: tuple[int, ...]) -> str:
     """Return the relation that rules out networks of ``family`` with so many layers in each branch; else nothing."""
-    checks = [_odd, _one_chain, _one_layer, _spent, _leaky]
+    checks = [_odd, _one_chain, _one_layer, _leaky, _spent]
     return next((reason for reason in (check(target, family, branches) for check in checks) if reason), "")
 
 

@@ -230,5 +230,7 @@ def _reason(target: Target, found: Found, family: str, idle: tuple[str, ...]) ->
         parts.append(f"samples of equal norm make {' and '.join(idle)} idle")
     if not found.solutions:
         parts += [f"{name}: searched in vain" for name in found.open]
-    parts += [f"{name}: {relation}" for name, relation in found.ruled_out.items()]
+    for relation in dict.fromkeys(found.ruled_out.values()):
+        names = [name for name, each in found.ruled_out.items() if each == relation]
+        parts.append(f"{', '.join(names)}: {relation}")
     return "; ".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -76,7 +77,8 @@ class _Attempts:
             first = best(ranked)
             ranked = [first, *(each for each in ranked if each is not first)]
         else:
-            others = [search(*self._problem, *each)[0] for each in self._ruled[-_CLOSEST:]]
+            likely = [each for each in self._ruled if each[0].bounded] or self._ruled
+            others = [search(*self._problem, *each, thorough=False)[0] for each in likely[-_CLOSEST:]]
             first = min([*self.missed.values(), *others], key=lambda each: each.residual)
         return Found(tuple(ranked), first, self.ruled_out, tuple(self.missed))
 
@@ -89,7 +91,7 @@ def design(deq: DEQ, target: Target, probe: Probe, family: str, max_depth: int) 
             for each in families:
                 if not (attempts.within(CLOSE) or attempts.has_better(each, branches)):
                     attempts.attempt(each, branches)
-        if attempts.solutions:
+        if attempts.within(CLOSE if families[0].name == "leaky_relu" else math.inf):
             break
     return attempts.result()
 

@@ -32,7 +32,8 @@ _FIRST = 6  # starts that are tried even when some have solved the equations
 _ENOUGH = 3  # solutions that are refined
 _CLOSE = 3e-4  # root mean square distance that need not be improved
 _SAME = 1.02  # ratio of two optima that count as one
-_RANDOM = 24  # more starts, where none of the first solves the equations
+_SPREAD = 0.4  # of random starts, relative
+_RANDOM = 16  # more starts, where none of the first solves the equations
 _OWN = 0.3  # weight of samples with themselves: they do not add up over pairs
 
 
@@ -55,12 +56,17 @@ class Solution:
         return self.residual <= TOLERANCE
 
 
-def search(deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...]) -> list[Solution]:
-    """Return the solutions found, closest first; if there is none, the network that misses the numbers least."""
+def search(
+    deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...], thorough: bool = True
+) -> list[Solution]:
+    """Return the solutions found, closest first; if there is none, the network that misses the numbers least.
+
+    Where none can exist, the search need not be ``thorough``.
+    """
     specs = _closed_forms(target, family, branches)
     found = [_solution(target, probe, family, spec, True) for spec in specs]
     if not (specs and target.kernel == "ck"):  # else nothing is left free
-        found += _searched(deq, target, probe, family, branches)
+        found += _searched(deq, target, probe, family, branches, thorough)
     matched = sorted((each for each in found if each.matched), key=lambda each: each.distance)
     return matched or [min(found, key=lambda each: each.residual)]
 
@@ -75,7 +81,9 @@ def _solution(target: Target, probe: Probe, family: Family, spec: MLP | Parallel
     return Solution(family.name, spec, target.residual(spec), probe.distance(spec), settled)
 
 
-def _searched(deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...]) -> list[Solution]:
+def _searched(
+    deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...], thorough: bool
+) -> list[Solution]:
     design = Design(family.shape, branches, with_rates="ntk" in target.kernels)
 
     def equations(z: Any) -> Any:
@@ -86,7 +94,7 @@ def _searched(deq: DEQ, target: Target, probe: Probe, family: Family, branches: 
 
     refined: list[tuple[float, FloatArray]] = []  # root mean square differences, and where
     closest, least, settled = np.zeros(design.size), math.inf, False
-    for tried, start in enumerate(_starts(deq, target, design)):
+    for tried, start in enumerate(_starts(deq, target, design, thorough)):
         if refined and (tried >= _FIRST or len(refined) >= _ENOUGH or refined[0][0] <= _CLOSE or _agree(refined)):
             break
         point = least_squares(equations, start)
@@ -116,18 +124,41 @@ def _differences(probe: Probe, ck: Any, ntk: Any) -> Any:
     return stacked / math.sqrt(len(stacked))
 
 
-def _starts(deq: DEQ, target: Target, design: Design) -> Iterator[FloatArray]:
-    """Yield starts: hidden layers that are nearly linear, last ones like the DEQ's activation; then others."""
+def _starts(deq: DEQ, target: Target, design: Design, thorough: bool) -> Iterator[FloatArray]:
+    """Yield starts: hidden layers that are not far from linear, last ones like the DEQ's activation; then others."""
     shape, count = design.shape, len(design.branches)
     fits = [scaled(shape, fit, 1.0 / math.sqrt(count)) for fit in _fits(deq, shape)]
     rates = _rates(target, design)
-    hidden = [np.array(given) for given in shape.hidden]
-    for fit, first in product(fits, range(len(hidden)) if max(design.branches) > 1 else range(1)):
-        thetas = []
-        for depth in design.branches:
-            thetas += [hidden[(first + i) % len(hidden)] for i in range(depth - 1)] + [fit]
-        yield design.join(thetas, rates)
-    yield from _perturbed(design, fits[0], hidden, rates)
+    hidden = [np.array(given) for given in shape.hidden] if max(design.branches) > 1 else [np.zeros(0)]
+    places = range(len(hidden))
+    yield from (_joined(design, hidden, first, fit, rates) for fit, first in product(fits, places))
+    if thorough:
+        nearly = [_straightened(shape, layer, _bend(target)) for layer in hidden]
+        yield from (_joined(design, nearly, first, fits[0], rates) for first in places)
+        draw = np.random.default_rng(0)  # the same starts for everyone
+        for first in range(_RANDOM):
+            z = _joined(design, hidden, first, fits[0], rates)
+            yield z + _SPREAD * draw.standard_normal(z.size) * np.maximum(np.abs(z), 0.2)
+
+
+def _joined(design: Design, hidden: list[FloatArray], first: int, fit: FloatArray, rates: list[float]) -> FloatArray:
+    """Return the parameters with ``fit`` as the last layer of each branch, and hidden ones in turn from ``first``."""
+    thetas = []
+    for depth in design.branches:
+        thetas += [hidden[(first + i) % len(hidden)] for i in range(depth - 1)] + [fit]
+    return design.join(thetas, rates)
+
+
+def _straightened(shape: Shape, layer: FloatArray, bend: float) -> FloatArray:
+    """Return the hidden layer moved to a linear one, so that ``bend`` of its deviation is left."""
+    straight = np.array([*shape.straight, *layer[shape.linear :]])[: layer.size]
+    return straight + np.where(np.arange(layer.size) < shape.linear, bend, 1.0) * (layer - straight)
+
+
+def _bend(target: Target) -> float:
+    """How far from linear a hidden layer can be: its higher orders come out of those of the target."""
+    linear, _, products, diagonal = target.numbers[:4]
+    return min(3.0 * math.sqrt(max(diagonal - linear - products, 0.0) / diagonal), 1.0)
 
 
 @lru_cache(maxsize=256)
@@ -135,16 +166,6 @@ def _fits(deq: DEQ, shape: Shape) -> tuple[FloatArray, ...]:
     """Layers that are close to the DEQ's activation where its pre-activations are."""
     rest = rest_point(deq)
     return tuple(shape.fits(hermite.coefficients(rest.activation, np.array([rest.tau_star]), _ORDERS + 1)[0, 1:]))
-
-
-def _perturbed(design: Design, fit: FloatArray, hidden: list[FloatArray], rates: list[float]) -> Iterator[FloatArray]:
-    draw = np.random.default_rng(0)  # the same starts for everyone
-    for i in range(_RANDOM):
-        thetas = []
-        for depth in design.branches:
-            thetas += [hidden[(i + j) % len(hidden)] for j in range(depth - 1)] + [fit]
-        z = design.join(thetas, rates)
-        yield z + 0.4 * draw.standard_normal(z.size) * np.maximum(np.abs(z), 0.2)
 
 
 def _rates(target: Target, design: Design) -> list[float]:

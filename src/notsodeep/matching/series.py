@@ -34,6 +34,11 @@ class SeriesShape:
         """Some odd and some bent ones."""
         return tuple(((1.0, second, third, 0.0)[: self.size]) for second, third in _HIDDEN)
 
+    @property
+    def straight(self) -> tuple[float, ...]:
+        """``h_1`` alone."""
+        return (1.0,) + (0.0,) * (self.size - 1)
+
     def moments(self, theta: Any) -> Moments:
         """``E[sigma^2] = |theta|^2``, ``E[sigma'^2] = sum_k k theta_k^2``, ``E[sigma sigma''] = sum_k ... ``."""
         power = sum(k * a * a for k, a in enumerate(theta, 1))

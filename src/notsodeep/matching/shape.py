@@ -46,6 +46,10 @@ class Shape(Hashable, Protocol):
     def hidden(self) -> tuple[tuple[float, ...], ...]:
         """Parameters that searches for a hidden layer start from: layers that are not far from linear."""
 
+    @property
+    def straight(self) -> tuple[float, ...]:
+        """The first ``linear`` parameters of a linear layer; as far as there is one."""
+
     def moments(self, theta: Any) -> Moments:
         """Return the moments at scale 1."""
 

@@ -26,8 +26,6 @@ _STEP = 0.16
 _NODES = _STEP * np.arange(-54, 55)
 _WEIGHTS = _STEP * np.exp(-0.5 * _NODES**2) / math.sqrt(2.0 * math.pi)
 _LEAST_KNOT = 1e-8
-_SEEDS = ((0.5, 1.0, 0.5, 1.0), (0.0, 0.5, 1.0, 0.4), (0.2, 0.8, 1.0, 0.6), (-0.4, 0.2, 0.8, 0.5))
-_BLURS = (0.3, 1.0)
 _CLOSE = 1.5
 
 
@@ -56,6 +54,8 @@ class SlopeShape:
     """Where fits start"""
     hidden: tuple[tuple[float, ...], ...]
     """Where searches for a hidden layer start"""
+    straight: tuple[float, ...]
+    """Amplitudes of a linear layer"""
 
     def moments(self, theta: Any) -> Moments:
         """Return the moments at scale 1."""
@@ -200,7 +200,30 @@ def _as_soft_slopes(given: Slopes, scale: float) -> Activation:
     return _centred(activation("soft_slopes", **given._asdict()), given, scale)
 
 
+def _of_moments(z: Any, width: Any) -> Slopes:
+    """Return the slopes of a layer with ``E[sigma'] = z_0``, ``E[sigma''] = z_1``, odd bend ``z_2`` and knot ``z_3^2``.
+
+    The odd bend is ``((left + right) / 2 - middle) / t^2``. In these parameters the numbers that a layer mostly adds to
+    a kernel do not change with knot and blur, which govern what it spends on higher orders.
+    """
+    t = 1.0 if width is None else np.sqrt(1.0 + width**2)
+    x = z[3] ** 2 / t
+    bend, half = z[2] * t**2, 0.5 * z[1] * t / _density(x)
+    middle = z[0] - 2.0 * _tail(x) * bend
+    return Slopes(middle + bend - half, middle, middle + bend + half, z[3] ** 2, width)
+
+
+def _to_moments(left: float, middle: float, right: float, root: float, *blur: float) -> tuple[float, ...]:
+    """Return the parameters of these slopes, the inverse of :func:`_of_moments`."""
+    t = math.sqrt(1.0 + (NARROWEST + blur[0] ** 2) ** 2) if blur else 1.0
+    x = np.float64(root**2 / t)
+    bend = 0.5 * (left + right) - middle
+    return float(middle + 2.0 * _tail(x) * bend), float((right - left) * _density(x) / t), bend / t**2, root, *blur
+
+
 _HALF = math.sqrt(0.5 * math.pi)
+_SEEDS = ((0.5, 1.0, 0.5, 1.0), (0.0, 0.5, 1.0, 0.4), (0.2, 0.8, 1.0, 0.6), (-0.4, 0.2, 0.8, 0.5))
+_BLURS = (0.3, 1.0)
 _NEARLY_LINEAR = ((1.2, 1.0, 0.7, 0.9), (0.7, 1.0, 0.7, 1.1), (0.7, 1.0, 1.2, 1.0), (1.2, 1.0, 1.2, 1.1))
 _TURNS = np.pi / 2 * (np.arange(8) + 0.5) / 8
 
@@ -211,6 +234,7 @@ HARD_TANH = SlopeShape(
     build=_as_hard_tanh,
     seeds=((1.0, 1.0), (1.0, 0.5)),
     hidden=((1.0, 1.2), (1.0, 0.8)),
+    straight=(1.0,),
 )
 """Slope and root of the knot"""
 LEAKY_RELU = SlopeShape(
@@ -220,23 +244,26 @@ LEAKY_RELU = SlopeShape(
     build=_as_two_slope,
     seeds=((0.5, 0.4), (0.8, 0.1)),
     hidden=tuple((math.cos(w), 1.3 * math.sin(w)) for w in _TURNS),
+    straight=(1.0, 0.0),
 )
 """Mean slope, and bend ``|a - b| / sqrt(2 pi)``"""
 THREE_SLOPE = SlopeShape(
     size=4,
     linear=3,
-    slopes=lambda z: Slopes(z[0], z[1], z[2], z[3] ** 2, None),
+    slopes=lambda z: _of_moments(z, None),
     build=_as_three_slope,
-    seeds=_SEEDS,
-    hidden=_NEARLY_LINEAR,
+    seeds=tuple(_to_moments(*seed) for seed in _SEEDS),
+    hidden=tuple(_to_moments(*given) for given in _NEARLY_LINEAR),
+    straight=(1.0, 0.0, 0.0),
 )
-"""Slopes and root of the knot"""
+"""Mean slope, mean curvature, odd bend, and root of the knot"""
 SOFT_SLOPES = SlopeShape(
     size=5,
     linear=3,
-    slopes=lambda z: Slopes(z[0], z[1], z[2], z[3] ** 2, NARROWEST + z[4] ** 2),
+    slopes=lambda z: _of_moments(z, NARROWEST + z[4] ** 2),
     build=_as_soft_slopes,
-    seeds=tuple((*seed, blur) for seed in _SEEDS for blur in _BLURS),
-    hidden=tuple((*given, 0.6) for given in _NEARLY_LINEAR),
+    seeds=tuple(_to_moments(*seed, blur) for seed in _SEEDS for blur in _BLURS),
+    hidden=tuple(_to_moments(*given, 0.6) for given in _NEARLY_LINEAR),
+    straight=(1.0, 0.0, 0.0),
 )
-"""Slopes, root of the knot, and root of what the blur exceeds the least one by"""
+"""The same, and root of what the blur exceeds the least one by"""
