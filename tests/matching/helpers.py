@@ -49,9 +49,12 @@ def _panel(phi: nsd.Activation) -> float:
     return 2.0 * dict(phi.params).get("width", 0.6)
 
 
-def naive_achieved(spec: nsd.MLP | nsd.Parallel, kernel: str, tau0: float) -> np.ndarray:
-    """Return the four numbers of a network, by the naive route, from the values of its activations alone."""
-    trained = weight_names(spec) if kernel == "ntk" else None
+def naive_achieved(spec: nsd.MLP | nsd.Parallel, kernel: str, tau0: float, readout: bool = True) -> np.ndarray:
+    """Return the four numbers of a network, by the naive route, from the values of its activations alone.
+
+    It trains all weights, or all but its readout.
+    """
+    trained = [name for name in weight_names(spec) if readout or name != "readout"] if kernel == "ntk" else None
     if isinstance(spec, nsd.Parallel):
         return naive.parallel_numbers([naive_layers(branch) for branch in spec.branches], tau0, trained)
     return naive.mlp_numbers(naive_layers(spec), tau0, trained)
@@ -65,7 +68,7 @@ def naive_misses(found: nsd.matching.Match, trainable=ALL) -> np.ndarray:
     tau0, misses = found.deq.tau0, []
     for kernel in ("ck", "ntk") if found.kernel == "both" else (found.kernel,):
         target = naive_target(found.deq, kernel, trainable) * units(tau0)
-        achieved = naive_achieved(found.spec, kernel, tau0) * units(tau0)
+        achieved = naive_achieved(found.spec, kernel, tau0, "readout" in trainable) * units(tau0)
         misses.append((achieved - target) / np.where(np.abs(target) < 1e-9 * target[3], target[3], np.abs(target)))
     return np.concatenate(misses)
 

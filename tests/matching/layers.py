@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.stats import norm
 
 from tests.kernels.functions import bent, blurred
 from tests.reference.naive_kernels import Function, expectation
@@ -14,8 +15,8 @@ NARROWEST = 0.3
 DRAWS = {
     "hard_tanh": ((0.4, 1.5), (0.6, 1.5)),
     "leaky_relu": ((-1.0, 1.5), (-1.0, 1.0)),
-    "three_slope": ((-1.0, 1.5), (-1.0, 1.5), (-1.0, 1.5), (0.3, 1.4)),
-    "soft_slopes": ((-1.0, 1.5), (-1.0, 1.5), (-1.0, 1.5), (0.3, 1.4), (0.0, 1.0)),
+    "three_slope": ((-1.0, 1.5), (-0.7, 0.7), (-1.0, 1.0), (0.3, 1.2)),
+    "soft_slopes": ((-1.0, 1.5), (-0.7, 0.7), (-1.0, 1.0), (0.3, 1.2), (0.0, 1.0)),
     "quadratic": ((-1.0, 1.0),) * 2,
     "cubic": ((-1.0, 1.0),) * 3,
     "quartic": ((-1.0, 1.0),) * 4,
@@ -49,10 +50,22 @@ def _raw(name: str, theta) -> Function:
         half = math.sqrt(0.5 * math.pi) * theta[1]
         return bent(theta[0] - half, 0.0, theta[0] + half, 0.0)
     if name == "three_slope":
-        return bent(*theta[:3], theta[3] ** 2)
+        return bent(*slopes(*theta[:3], theta[3] ** 2, 0.0), theta[3] ** 2)
     if name == "soft_slopes":
-        return blurred(*theta[:3], theta[3] ** 2, NARROWEST + theta[4] ** 2)
+        width = NARROWEST + theta[4] ** 2
+        return blurred(*slopes(*theta[:3], theta[3] ** 2, width), theta[3] ** 2, width)
     return series(theta)
+
+
+def slopes(mean: float, curvature: float, odd_bend: float, knot: float, width: float) -> tuple[float, float, float]:
+    """Return the slopes with ``E[s'] = mean``, ``E[s''] = curvature`` and ``odd_bend = ((l + r) / 2 - m) / t^2``.
+
+    A linear system: blurred knots see a Gaussian of variance ``t^2 = 1 + width^2``.
+    """
+    t = math.hypot(1.0, width)
+    beyond, density = norm.sf(knot / t), norm.pdf(knot / t) / t
+    rows = [[beyond, 1.0 - 2.0 * beyond, beyond], [-density, 0.0, density], [0.5 / t**2, -1.0 / t**2, 0.5 / t**2]]
+    return tuple(np.linalg.solve(rows, [mean, curvature, odd_bend]))
 
 
 def series(theta) -> Function:

@@ -11,7 +11,7 @@ import notsodeep as nsd
 from notsodeep.matching import FAMILIES
 from notsodeep.matching.certificates import least_spent, why_not
 from notsodeep.matching.target import Target
-from tests.kernels.functions import bent
+from tests.kernels.functions import bent, blurred
 from tests.matching.helpers import ALL, PAPERS, naive_target
 from tests.matching.layers import drawn, layer
 from tests.reference import naive_equivalent as naive
@@ -194,8 +194,8 @@ def test_blurring_escapes_the_least_diagonal(width):
     """It multiplies a_k by ``t^-k`` at scale ``t = sqrt(1 + w^2)``: higher orders go first."""
     knot, t = 0.7, math.sqrt(1.0 + width**2)
     f = math.exp(-0.5 * (knot / t) ** 2) / math.sqrt(2 * math.pi)
-    raw = layer("soft_slopes", [-1.0, 0.0, 1.0, math.sqrt(knot), math.sqrt(width - 0.3)])
-    m = naive.moments(raw, 1.0)
+    raw = blurred(-1.0, 0.0, 1.0, knot, width)
+    m = naive.moments(raw.shifted(-naive.moments(raw, 1.0).mean), 1.0)
     assert_close(m.d2, 2.0 * f / t, COEFFICIENTS)
     assert (m.square - m.d2**2 / 2) / (m.d2**2 / 2) < spent(-1.0, 0.0, 1.0, knot / t) / t**4
 

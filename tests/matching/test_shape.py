@@ -78,6 +78,25 @@ def test_profiles_are_those_of_quadrature(name, s):
         assert_close([profile.squares[0], profile.slope_squares[0]], squares, of_squares)
 
 
+@pytest.mark.parametrize("name", ["leaky_relu", "three_slope", "soft_slopes", "quadratic"])
+def test_the_first_parameters_are_the_moments_that_a_layer_adds_most_with(name):
+    """Mean slope, and mean curvature: of a series, the coefficients ``E[s'']/sqrt 2``."""
+    for theta in cases(name):
+        m = naive_equivalent.moments(layer(name, theta), 1.0)
+        factor = 2.0**0.5 if name == "quadratic" else 1.0
+        assert_close([m.d1, m.d2], [theta[0], factor * theta[1]], LAYER_MOMENTS)
+
+
+@each_family
+def test_straight_layers_are_linear(name):
+    """As far as there are any: the hard tanh that clips least, and the others whatever their knots and blurs."""
+    shape = FAMILIES[name].shape
+    theta = np.array([*shape.straight, *([3.0] + [0.5] * 4)[: shape.size - shape.linear]])
+    m = naive_equivalent.moments(layer(name, theta), 1.0)
+    assert len(shape.straight) == shape.linear
+    assert_close([m.d1, m.square, m.d2], [1.0, 1.0, 0.0], LAYER_MOMENTS)
+
+
 @each_family
 def test_a_stack_of_parameters_is_taken_at_once(name):
     stack = np.stack(cases(name, 4), axis=1)
