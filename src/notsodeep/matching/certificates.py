@@ -37,31 +37,35 @@ def _odd(target: Target, family: Family, branches: tuple[int, ...]) -> str:
 
 
 def _one_layer(target: Target, family: Family, branches: tuple[int, ...]) -> str:
-    """One layer has ``alpha3 = 2 alpha2``, and ``beta2 = alpha2``, ``beta3 = (1 + 2 c) alpha3`` with its rate c."""
+    """One layer has ``alpha3 = 2 alpha2``, and ``beta2 = r alpha2``, ``beta3 = (r + 2 c) alpha3`` at rates c and r."""
     if any(depth > 1 for depth in branches) or target.equal_norms:
         return ""
     _, norms, products, diagonal = target.ck
     if "ck" in target.kernels and abs(products - 2.0 * norms) > _CLEAR * (products + 2.0 * norms) + 1e-12 * diagonal:
         return f"one layer has alpha2 / alpha3 = 1/2, here it is {norms / products if products else np.inf:.6g}"
     _, norms, products, diagonal = target.ntk
+    if "ntk" in target.kernels and target.readout == 0.0 and norms > 1e-12 * diagonal:
+        return f"one layer whose readout is not trained has beta2 = 0, here it is {norms / target.tau0**4:.6g}"
     if "ntk" in target.kernels and products < 2.0 * norms * (1.0 - _CLEAR) - 1e-12 * diagonal:
         return f"one layer has beta3 >= 2 beta2 at any learning rate, here beta3 / beta2 is {products / norms:.6g}"
     return ""
 
 
 def _one_chain(target: Target, family: Family, branches: tuple[int, ...]) -> str:
-    """With ``C = beta1 / alpha1 - 1``, a chain of layers has ``beta3 - alpha3 <= 2 C alpha3``: see docs/matching.md."""
+    """A chain of layers has ``beta3 - r alpha3 <= 2 (beta1 / alpha1 - r) alpha3``, r the readout's rate."""
     if target.kernel != "both" or len(branches) > 1 or target.ck[0] <= 1e-12 * target.ck[3]:
         return ""
-    most = 2.0 * (target.ntk[0] / target.ck[0] - 1.0) * target.ck[2]
-    gain = target.ntk[2] - target.ck[2]
-    if gain <= most + _CLEAR * target.ntk[2] + 1e-12 * target.ntk[3]:
+    left = target.ntk[2] - target.readout * target.ck[2]
+    right = 2.0 * (target.ntk[0] / target.ck[0] - target.readout) * target.ck[2]
+    if left <= right + _CLEAR * target.ntk[2] + 1e-12 * target.ntk[3]:
         return ""
     tau4 = target.tau0**4
+    relation = (
+        "beta3 - alpha3 <= 2 (beta1 / alpha1 - 1) alpha3" if target.readout else "beta3 <= 2 beta1 alpha3 / alpha1"
+    )
     return (
-        "layers one after another, at any learning rates and of any depth, have "
-        "beta3 - alpha3 <= 2 (beta1 / alpha1 - 1) alpha3; "
-        f"here the left side is {gain / tau4:.6g}, the right one {most / tau4:.6g}; two parallel branches are needed"
+        f"layers one after another, at any learning rates and of any depth, have {relation}; "
+        f"here the left side is {left / tau4:.6g}, the right one {right / tau4:.6g}; two parallel branches are needed"
     )
 
 

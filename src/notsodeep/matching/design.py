@@ -32,6 +32,8 @@ class Design:
     """Number of layers of each branch"""
     with_rates: bool
     """Whether learning rates are free; else they are 1"""
+    readout: float = 1.0
+    """Learning rate of the readout"""
 
     @property
     def layers(self) -> int:
@@ -70,7 +72,7 @@ class Design:
         for thetas, rates in self._branches(z):
             each = [self.shape.moments(theta) for theta in thetas]
             stages = [(m, 1.0, 1.0) for m in (*map(_normalised, each[:-1]), each[-1])]
-            found = propagate(stages, 1.0, rates)
+            found = propagate(stages, 1.0, rates, self.readout)
             ck, ntk = ck + _stacked(found[0].numbers), ntk + _stacked(found[1].numbers)
         return ck, ntk
 
@@ -95,7 +97,7 @@ class Design:
             across, slopes = _mehler(at, scales, g, pairs)
             k, own_k = (k + rate * g) * slopes, (own_k + rate * own_g) * at.slope_squares
             g, own_g, scales = across, at.squares, np.sqrt(at.squares)
-        return np.concatenate([g, own_g]), np.concatenate([k + g, own_k + own_g])
+        return np.concatenate([g, own_g]), np.concatenate([k + self.readout * g, own_k + self.readout * own_g])
 
     def spec(self, z: FloatArray, tau0: float) -> MLP | Parallel:
         """Return the network, for samples of norm ``tau0``."""

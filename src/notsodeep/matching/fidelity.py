@@ -45,6 +45,7 @@ def kernel_pairs(match: Match, X: Any, Y: Any = None) -> dict[str, tuple[Any, An
     if match.kernel == "ck":
         return {"ck": (api.ck(match.deq, X, Y), api.ck(match.spec, X, Y))}
     if match.kernel == "ntk":
-        return {"ntk": (api.ntk(match.deq, X, Y, trainable=match.trainable), api.ntk(match.spec, X, Y))}
-    deq = api.kernels(match.deq, X, Y, trainable=match.trainable)
-    return dict(zip(("ck", "ntk"), zip(deq, api.kernels(match.spec, X, Y), strict=True), strict=True))
+        deq, network = api.ntk(match.deq, X, Y, match.trainable), api.ntk(match.spec, X, Y, match.network_trainable)
+        return {"ntk": (deq, network)}
+    both = api.kernels(match.deq, X, Y, match.trainable), api.kernels(match.spec, X, Y, match.network_trainable)
+    return dict(zip(("ck", "ntk"), zip(*both, strict=True), strict=True))

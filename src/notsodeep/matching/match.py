@@ -16,7 +16,7 @@ from notsodeep.matching.probe import Probe
 from notsodeep.matching.search import Solution
 from notsodeep.matching.sphere_exact import DEFAULT_ERROR
 from notsodeep.matching.sphere_exact import design as sphere_design
-from notsodeep.matching.target import KERNELS, NORMS, Target, has_equal_norms
+from notsodeep.matching.target import KERNELS, NORMS, Target, has_equal_norms, network_weights
 from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Match:
     kernel: str
     """``"ck"``, ``"ntk"`` or ``"both"``"""
     trainable: frozenset[str]
-    """Weights of the DEQ that its NTK trains; the network trains all of its own, at the learning rates of its spec"""
+    """Weights of the DEQ that its NTK trains"""
     family: str
     spec: MLP | Parallel
     """The network; where the status is not ``matched``, the closest one that was found"""
@@ -54,6 +54,11 @@ class Match:
     """All networks found with these numbers: the one taken, then the others, closest first"""
 
     @property
+    def network_trainable(self) -> frozenset[str]:
+        """Weights of the network that its NTK trains: all, but the readout only if the DEQ's is trained."""
+        return network_weights(self.spec, "readout" in self.trainable)
+
+    @property
     def target(self) -> Coefficients | tuple[Coefficients, Coefficients]:
         """Coefficients of the DEQ; those of both kernels for ``"both"``."""
         return self._of(self.deq, trainable=self.trainable)
@@ -61,7 +66,7 @@ class Match:
     @property
     def achieved(self) -> Coefficients | tuple[Coefficients, Coefficients]:
         """Coefficients of the network, at the DEQ's scale; those of both kernels for ``"both"``."""
-        return self._of(self.spec, tau0=self.deq.tau0)
+        return self._of(self.spec, tau0=self.deq.tau0, trainable=self.network_trainable)
 
     def _of(self, spec: Any, **options: Any) -> Any:
         if self.kernel == "both":
@@ -107,7 +112,8 @@ def match(
     max_depth : int
         Most hidden layers, one after another, to use.
     trainable : "all" or names
-        Weights of the DEQ that are trained, for the NTK.
+        Weights of the DEQ that are trained, for the NTK. The network trains all of its own, at the learning rates of
+        its spec, but the readout only if the DEQ's is trained.
     on_failure : {"raise", "return"}
         What to do when no solution was found and nothing proves that there is none. That a family has no solution is
         an answer, not a failure.
@@ -171,6 +177,8 @@ def match(
 def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statistics | None, error: float) -> Match:
     if kernel == "both":
         raise ValueError("family='hermite' has one kernel at a time, got kernel='both': one layer cannot have both")
+    if kernel == "ntk" and "readout" not in trained:
+        raise ValueError(f"family='hermite' trains its readout, got trainable={sorted(trained)} for the DEQ")
     if stats is not None and not has_equal_norms(stats):
         raise ValueError(
             "family='hermite' is for samples of equal norm, and those of stats differ: scale each sample to norm "

@@ -98,7 +98,7 @@ def design(deq: DEQ, target: Target, probe: Probe, family: str, max_depth: int) 
 
 def _tiers(target: Target) -> Iterator[tuple[Family, ...]]:
     """Yield the families to try together: those that only a DEQ of the same kind needs, bounded slopes, series."""
-    if not (target.is_odd or leaky_relu.identity(target)):
+    if not (target.is_odd or target.equal_norms or leaky_relu.identity(target)):
         yield (FAMILIES["leaky_relu"],)
     soft, sharp = FAMILIES["soft_slopes"], FAMILIES["three_slope"]
     yield (FAMILIES["hard_tanh"], soft, sharp) if target.is_odd else (soft, sharp)

@@ -15,7 +15,7 @@ from notsodeep.kernels.diagonal import diagonals_at
 from notsodeep.kernels.samples import Samples
 from notsodeep.kernels.tiling import Tiler
 from notsodeep.matching.target import has_equal_norms
-from notsodeep.spec import DEQ, Spec, trainable_weights
+from notsodeep.spec import DEQ, Spec
 
 _SQUARES = (0.6, 1.0, 1.4)
 _COSINES = (-0.4, 0.6)
@@ -98,9 +98,9 @@ class Probe:
                     raise
         return cls(pairs, deq.tau0, kernels, values, {name: _sizes(found, pairs) for name, found in values.items()})
 
-    def distance(self, spec: Spec) -> float:
-        """Return the largest relative difference of the kernels of a network."""
-        found = exact(spec, self.kernels, trainable_weights(spec, "all"), self.pairs, self.tau0)
+    def distance(self, spec: Spec, trained: frozenset[str]) -> float:
+        """Return the largest relative difference of the kernels of a network that trains these weights."""
+        found = exact(spec, self.kernels, trained, self.pairs, self.tau0)
         return max(float((np.abs(found[name] - self.values[name]) / self.sizes[name]).max()) for name in self.kernels)
 
 

@@ -20,7 +20,7 @@ from notsodeep.matching.families import Family
 from notsodeep.matching.probe import Probe
 from notsodeep.matching.shape import Shape, scaled
 from notsodeep.matching.solver import least_squares, refine, value
-from notsodeep.matching.target import Target
+from notsodeep.matching.target import Target, network_weights
 from notsodeep.spec import DEQ, MLP, Parallel
 
 TOLERANCE = 1e-12
@@ -78,13 +78,19 @@ def _closed_forms(target: Target, family: Family, branches: tuple[int, ...]) -> 
 
 
 def _solution(target: Target, probe: Probe, family: Family, spec: MLP | Parallel, settled: bool) -> Solution:
-    return Solution(family.name, spec, target.residual(spec), probe.distance(spec), settled)
+    return Solution(
+        family.name,
+        spec,
+        target.residual(spec),
+        probe.distance(spec, network_weights(spec, target.readout > 0)),
+        settled,
+    )
 
 
 def _searched(
     deq: DEQ, target: Target, probe: Probe, family: Family, branches: tuple[int, ...], thorough: bool
 ) -> list[Solution]:
-    design = Design(family.shape, branches, with_rates="ntk" in target.kernels)
+    design = Design(family.shape, branches, with_rates="ntk" in target.kernels, readout=target.readout)
 
     def equations(z: Any) -> Any:
         return target.misses(*design.numbers(z))
@@ -169,7 +175,7 @@ def _fits(deq: DEQ, shape: Shape) -> tuple[FloatArray, ...]:
 
 
 def _rates(target: Target, design: Design) -> list[float]:
-    """Learning rates that give ``beta1 / alpha1 - 1`` in every branch, shared equally by its layers."""
+    """Learning rates that give ``beta1 / alpha1`` in every branch, shared equally by its layers."""
     ratio = target.ntk[0] / target.ck[0] if target.ck[0] > 0 else target.ntk[3] / target.ck[3]
-    total = max(ratio - 1.0, _LEAST_RATE)
+    total = max(ratio - target.readout, _LEAST_RATE)
     return [total / depth for depth in design.branches for _ in range(depth)]

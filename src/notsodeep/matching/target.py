@@ -11,7 +11,7 @@ import numpy as np
 from notsodeep.checks import FloatArray
 from notsodeep.data import Statistics
 from notsodeep.equivalents.coefficients import coefficients
-from notsodeep.spec import DEQ, MLP, Parallel
+from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 
 KERNELS = ("ck", "ntk", "both")
 NORMS = 1
@@ -30,6 +30,8 @@ class Target:
     ck: FloatArray
     ntk: FloatArray
     """Each ``(4,)``, multiplied by ``(tau0^2, tau0^4, tau0^4, 1)``: shares of the diagonal of samples of norm tau0"""
+    readout: float = 1.0
+    """Learning rate of the network's readout: 0 where that of the DEQ is not trained"""
     equal_norms: bool = False
     """Whether the data have no fluctuations of norms, so that the second number is idle"""
 
@@ -39,7 +41,8 @@ class Target:
         ck, ntk = (
             np.array(coefficients(deq, name, trainable=trainable).numbers) * units(deq.tau0) for name in ("ck", "ntk")
         )
-        return cls(kernel, deq.tau0, ck, ntk, stats is not None and has_equal_norms(stats))
+        readout = float("readout" in trainable_weights(deq, trainable))
+        return cls(kernel, deq.tau0, ck, ntk, readout, stats is not None and has_equal_norms(stats))
 
     @property
     def kernels(self) -> tuple[str, ...]:
@@ -74,7 +77,10 @@ class Target:
 
     def residual(self, spec: MLP | Parallel) -> float:
         """Return the largest relative miss of a network, computed anew from its spec."""
-        found = {name: np.array(coefficients(spec, name, tau0=self.tau0).numbers) for name in self.kernels}
+        trained = network_weights(spec, self.readout > 0)
+        found = {
+            name: np.array(coefficients(spec, name, tau0=self.tau0, trainable=trained).numbers) for name in self.kernels
+        }
         each = (found[name] * units(self.tau0) if name in found else None for name in ("ck", "ntk"))
         return float(np.abs(self.misses(*each)).max())
 
@@ -93,6 +99,11 @@ class Target:
         diagonals = np.repeat(self.numbers[3::4], 4)
         size = np.abs(self.numbers)
         return np.where(size > _NOTHING * diagonals, size, diagonals)
+
+
+def network_weights(spec: MLP | Parallel, readout: bool) -> frozenset[str]:
+    """Return the weights that a network trains: all, or all but its readout."""
+    return trainable_weights(spec, "all") - (frozenset() if readout else {"readout"})
 
 
 def units(tau0: float) -> FloatArray:
