@@ -92,6 +92,13 @@ def test_other_networks_are_listed_closest_first(gelu, softplus):
     assert "others" not in tables(softplus)
 
 
+def test_networks_that_look_alike_are_listed_once(gelu):
+    first, second = gelu.match.solutions[:2]
+    twice = replace(gelu.match, solutions=(first, second, replace(second), first))
+    rows = tables(replace(gelu, match=twice))["others"].rows
+    assert [cells[-1] for _, cells in rows] == [percent(second.distance), percent(first.distance)]
+
+
 def test_numbers_that_vanish_are_zero_and_explained(tanh_ntk, relu):
     table = tables(tanh_ntk)["coefficients"]
     assert [cells[:2] for _, cells in table.rows[1:3]] == [("0", "0")] * 2
@@ -169,6 +176,7 @@ def test_cost_and_ratio(relu):
 
 def test_memory_of_ternary_weights(softplus, relu):
     table = tables(softplus)["cost"]
+    assert table.rows[-2] == ("hidden weights in memory", ("98.3 kbit", "98.3 kbit", "1"))
     assert table.rows[-1] == ("hidden weights in a file", ("98.3 kbit", "6.21 kbit", "16"))
     assert "3072 hidden weights are 0, +s or -s" in table.notes[1]
     assert f"takes less than {bits(softplus.finite.memory['network'].entropy)}" in table.notes[1]
@@ -212,12 +220,14 @@ def test_the_network_is_written_out(relu, tanh_ntk):
     table = tables(tanh_ntk)["network"]
     assert table.header[-1] == "learning rate"
     assert_close(float(table.rows[0][1][-1]), tanh_ntk.match.spec.layers[0].learning_rate, SIX_DIGITS)
-    one = replace(tanh_ntk.match, spec=nsd.MLP((replace_rate(tanh_ntk.match.spec.layers[0], 1.0),)))
-    assert len(tables(replace(tanh_ntk, match=one))["network"].header) == 3
 
 
-def replace_rate(layer, rate):
-    return nsd.Layer(layer.activation, layer.weight_var, rate)
+@pytest.mark.parametrize(("rates", "shown"), [((1.0, 1.0), False), ((1.0, 0.5), True), ((0.5, 1.0), True)])
+def test_learning_rates_are_shown_where_one_differs(rates, shown, relu):
+    layers = [nsd.Layer(layer.activation, 1.0, rate) for layer, rate in zip(relu.match.spec.layers, rates, strict=True)]
+    table = tables(replace(relu, match=replace(relu.match, spec=nsd.MLP(layers))))["network"]
+    assert ("learning rate" in table.header) == shown
+    assert [cells[2:] for _, cells in table.rows] == [(f"{rate:g}",) * shown for rate in rates]
 
 
 SLOPES = {"left": -0.12345678, "middle": 0.5, "right": 1.25, "knot": 0.75}
