@@ -56,7 +56,10 @@ def test_an_unknown_name_is_an_attribute_error():
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/norm-aware.md", "docs/notation.md", "docs/spectra.md"],
+    [
+        *("README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/matching.md", "docs/norm-aware.md"),
+        *("docs/notation.md", "docs/spectra.md", "docs/sphere-exact.md"),
+    ],
 )
 def test_the_paths_that_a_page_names_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -72,6 +75,7 @@ def test_every_module_of_the_mathematics_is_in_the_equation_map():
     text = (ROOT / "docs/equations.md").read_text(encoding="utf-8")
     modules = [
         *(ROOT / "src/notsodeep/equivalents").glob("*.py"),
+        *(ROOT / "src/notsodeep/matching").glob("*.py"),
         *(ROOT / "src/notsodeep/activations/duals").glob("*.py"),
         *(ROOT / "src/notsodeep/spectra").glob("*.py"),
     ]
