@@ -30,47 +30,52 @@ def chain(name, depth, seed):
     return layers
 
 
-def numbers(branches):
-    """Return the four numbers of the CK and of the NTK, all weights trained."""
+def numbers(branches, readout=1.0):
+    """Return the four numbers of the CK and of the NTK; all layers are trained, the readout perhaps."""
     names = [f"branch{b}.layer{i}" for b, layers in enumerate(branches, 1) for i in range(1, len(layers) + 1)]
-    return naive.parallel_numbers(branches, 1.0), naive.parallel_numbers(branches, 1.0, [*names, "readout"])
+    trained = [*names, "readout"] if readout else names
+    return naive.parallel_numbers(branches, 1.0), naive.parallel_numbers(branches, 1.0, trained)
 
 
-def why(name, kernel, sizes, ck, ntk):
-    return why_not(Target(kernel, 1.0, np.asarray(ck), np.asarray(ntk)), FAMILIES[name], sizes)
+def why(name, kernel, sizes, ck, ntk, readout=1.0):
+    return why_not(Target(kernel, 1.0, np.asarray(ck), np.asarray(ntk), readout), FAMILIES[name], sizes)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("sizes", SIZES)
 def test_no_network_of_a_family_is_ruled_out(name, sizes):
     for seed in range(10):
-        ck, ntk = numbers([chain(name, depth, 10 * seed + b) for b, depth in enumerate(sizes)])
-        for kernel in ("ck", "ntk", "both"):
-            assert why(name, kernel, sizes, ck, ntk) == "", (seed, kernel)
+        readout = float(seed % 3 > 0)
+        ck, ntk = numbers([chain(name, depth, 10 * seed + b) for b, depth in enumerate(sizes)], readout)
+        for kernel in ("ck", "ntk", "both") if ntk[3] > 0 else ("ck",):
+            assert why(name, kernel, sizes, ck, ntk, readout) == "", (seed, kernel)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_what_learning_rates_bring_to_a_chain(depth):
     """The sums that the theorem on chains is made of, layer by layer.
 
-    With X_j the part of alpha3 that layer j brings: beta1 / alpha1 - 1 is the sum C of the rates, beta2 - alpha2 what
-    the norms of earlier layers bring, and beta3 - alpha3 lacks c_l X_j for each j < l to 2 C alpha3.
+    Layer j brings X_j to alpha3 and ``X_j (alpha4 / alpha1)^2 / 2`` to alpha2, alpha4 and alpha1 of the layers before
+    it. Then beta1 / alpha1 - 1 is the sum C of the rates, beta2 - alpha2 what the norms of earlier layers bring, and
+    beta3 - alpha3 lacks c_l X_j for each j < l to 2 C alpha3.
     """
     for seed in range(8):
         layers = chain("three_slope", depth, seed)
-        g1, g2, parts, before, scale, linear = [], [], [], [], 1.0, 1.0
+        g1, g2, parts, before, responses, scale, linear, response = [], [], [], [], [], 1.0, 1.0, 1.0
         for place, (f, _, _) in enumerate(layers):
             before.append(naive.mlp_numbers(layers[:place], 1.0)[1] if place else 0.0)
             m = naive.moments(f, scale)
             g1.append(m.d1**2)
             g2.append(m.d2**2)
             parts.append(g2[-1] * linear**2 / 2)
-            linear, scale = linear * g1[-1], math.sqrt(m.square)
+            responses.append(response / linear)
+            linear, response, scale = linear * g1[-1], response * m.square_d2 / 2, math.sqrt(m.square)
         parts = [part * math.prod(g1[place + 1 :]) for place, part in enumerate(parts)]
         rates = [rate for _, _, rate in layers]
         total = sum(rates)
         ck, ntk = numbers([layers])
-        assert_close(sum(parts), ck[2], COEFFICIENTS)
+        halves = [part * ratio**2 / 2 for part, ratio in zip(parts, responses, strict=True)]
+        assert_close([sum(parts), sum(halves)], ck[[2, 1]], COEFFICIENTS)
         norms = sum(rate * before[i] * math.prod(g1[i:]) for i, rate in enumerate(rates))
         products = 2 * total * ck[2] - sum(rate * sum(parts[:i]) for i, rate in enumerate(rates))
         gains = [(1 + total) * ck[0], ck[1] + norms, ck[2] + products]
@@ -79,19 +84,32 @@ def test_what_learning_rates_bring_to_a_chain(depth):
 
 @pytest.mark.parametrize("name", ["relu", "silu", "elu", "tanh", "abs"])
 @pytest.mark.parametrize("sigma_a2", [0.2, 0.6])
-@pytest.mark.parametrize("trained", [ALL, PAPERS, ("input", "readout")])
+@pytest.mark.parametrize("trained", [ALL, PAPERS, ("input", "readout"), ("recurrent",), ("recurrent", "input")])
 def test_a_deq_asks_for_more_than_a_chain_has(name, sigma_a2, trained):
-    """``beta3 - alpha3 = 2 C alpha3``, and where the recurrent weights are trained ``sigma_a2 alpha3 g1 / r`` more."""
+    """``beta3 = alpha3 + 2 C alpha3``, and where the recurrent weights are trained ``sigma_a2 alpha3 g1 / r`` more.
+
+    Without a readout that is trained, ``beta3 = 2 C alpha3`` with ``C = beta1 / alpha1``, and the same more.
+    """
+    readout = float("readout" in trained)
     deq = nsd.DEQ(name, sigma_a2, 1.0 - sigma_a2)
     ck, ntk = (naive_target(deq, kernel, trained) for kernel in ("ck", "ntk"))
     g1 = ck[0] / (1.0 - sigma_a2 + sigma_a2 * ck[0])  # as alpha1 = g1 lambda1
     more = sigma_a2 * ck[2] * g1 / (1.0 - sigma_a2 * g1) if "recurrent" in trained else 0.0
     if g1 > 1e-12:
-        assert_close(ntk[2], ck[2] + 2.0 * (ntk[0] / ck[0] - 1.0) * ck[2] + more, COEFFICIENTS, scale=ntk[3])
+        chains = readout * ck[2] + 2.0 * (ntk[0] / ck[0] - readout) * ck[2]
+        assert_close(ntk[2], chains + more, COEFFICIENTS, scale=ntk[3])
     bent_and_sloped = more > 1e-12 * ntk[3]
-    reason = why("cubic", "both", (3,), ck, ntk)
+    reason = why("cubic", "both", (3,), ck, ntk, readout)
     assert ("two parallel branches are needed" in reason) == bent_and_sloped
-    assert why("cubic", "both", (1, 2), ck, ntk) == ""
+    assert why("cubic", "both", (1, 2), ck, ntk, readout) == ""
+
+
+def test_one_layer_without_a_trained_readout_has_no_norms():
+    ck, ntk = numbers([chain("quartic", 1, 3)], readout=0.0)
+    assert_close(ntk[1], 0.0, COEFFICIENTS, scale=1.0)
+    off = ntk + np.array([0.0, 1e-3, 0.0, 0.0])
+    assert "one layer whose readout is not trained has beta2 = 0" in why("quartic", "ntk", (1,), ck, off, 0.0)
+    assert why("quartic", "ntk", (2,), ck, off, 0.0) == ""
 
 
 def test_the_bound_of_a_chain_is_attained_by_rates_of_the_first_layer():
@@ -212,12 +230,13 @@ def test_an_identity_of_leaky_relu_layers():
             assert why("leaky_relu", "ck", (depth,), ck, ntk) == ""
 
 
-def test_one_leaky_relu_layer_has_an_identity_for_its_ntk():
-    ck, ntk = numbers([chain("leaky_relu", 1, 2)])
+@pytest.mark.parametrize("readout", [0.0, 1.0])
+def test_one_leaky_relu_layer_has_an_identity_for_its_ntk(readout):
+    ck, ntk = numbers([[(f, w, 0.6) for f, w, _ in chain("leaky_relu", 1, 2)]], readout)
     assert_close(ntk[0] + 0.5 * math.pi * ntk[2] - (4.0 - math.pi) * ntk[1], ntk[3], COEFFICIENTS)
     off = ntk * np.array([1.0, 1.0, 1.0, 1.0 + 1e-6])
-    assert "one leaky ReLU layer has kappa2" in why("leaky_relu", "ntk", (1,), ck, off)
-    assert why("leaky_relu", "ntk", (2,), ck, off) == ""
+    assert "one leaky ReLU layer has kappa2" in why("leaky_relu", "ntk", (1,), ck, off, readout)
+    assert why("leaky_relu", "ntk", (2,), ck, off, readout) == ""
 
 
 def test_odd_layers_are_told_from_what_they_cannot_do():

@@ -109,6 +109,17 @@ def test_unit_rates_are_those_of_a_design_without_them():
     assert [layer.learning_rate for branch in spec.branches for layer in branch.layers] == [1.0] * 3
 
 
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")
+def test_a_readout_that_is_not_trained_leaves_its_share_out():
+    """What its rate of 1 brings to the NTK is the CK."""
+    one = design("soft_slopes", (1, 2))
+    without, z = Design(one.shape, one.branches, with_rates=True, readout=0.0), point(one, "soft_slopes")
+    for method in (lambda d: d.numbers(z), lambda d: d.kernels(z[:, None], NEAR)):
+        ck, ntk = method(without)
+        assert_close(np.stack([ck, ntk + ck]), np.stack(method(one)), ROUNDING)
+    assert_close(without.numbers(z)[1], naive_achieved(one.spec(z, 1.0), "ntk", 1.0, readout=False), COEFFICIENTS)
+
+
 def test_specs_have_the_sizes_asked_for():
     for branches in BRANCHES:
         one = design("soft_slopes", branches)

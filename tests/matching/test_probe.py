@@ -13,6 +13,7 @@ from tests.reference import naive_kernels
 from tests.tolerances import KERNEL, ROUNDING, SAME_PAIR, assert_close
 
 NETWORK = nsd.MLP((nsd.Layer("erf", learning_rate=0.5),))
+WEIGHTS = frozenset({"layer1", "readout"})
 
 
 @pytest.mark.parametrize("place", [0, 7, 11, 18])
@@ -39,13 +40,14 @@ def test_distances_are_relative_to_the_size_of_the_kernel_at_two_norms(trained):
     probe = Probe.of(deq, ("ck", "ntk"), frozenset(trained), None)
     for name, row in zip(("ck", "ntk"), wanted, strict=True):
         assert_close(probe.values[name], row, SAME_PAIR)
-    assert_close(probe.distance(NETWORK), (np.abs(found - wanted) / sizes).max(), KERNEL, scale=1.0)
+    assert_close(probe.distance(NETWORK, WEIGHTS), (np.abs(found - wanted) / sizes).max(), KERNEL, scale=1.0)
 
 
 def test_the_distance_is_of_the_kernels_asked_for():
     deq = nsd.DEQ("tanh", 0.3, 0.7)
     each = [
-        Probe.of(deq, names, frozenset(ALL), None).distance(NETWORK) for names in (("ck",), ("ntk",), ("ck", "ntk"))
+        Probe.of(deq, names, frozenset(ALL), None).distance(NETWORK, WEIGHTS)
+        for names in (("ck",), ("ntk",), ("ck", "ntk"))
     ]
     assert each[2] == max(each[:2])
     assert each[0] != each[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
-from notsodeep.matching.target import Target, has_equal_norms, units
+from notsodeep.matching.target import Target, has_equal_norms, network_weights, units
 from tests.matching.helpers import ALL, PAPERS, naive_target
 from tests.matching.helpers import units as naive_units
 from tests.tolerances import COEFFICIENTS, ROUNDING, assert_close
@@ -27,6 +27,17 @@ def test_targets_are_the_numbers_of_the_deq(tau0, trainable):
         wanted = naive_target(nsd.DEQ("silu", tau0=tau0), kernel, trainable) * naive_units(tau0)
         assert_close(target.of_kernel(kernel), wanted, COEFFICIENTS)
     assert_close(units(tau0), naive_units(tau0), ROUNDING)
+
+
+@pytest.mark.parametrize(("trainable", "readout"), [("all", 1.0), (PAPERS, 1.0), (("recurrent", "input"), 0.0)])
+def test_the_readout_is_trained_where_that_of_the_deq_is(trainable, readout):
+    """Each kernel of a network against itself; its NTK lacks the CK where the readout is not trained."""
+    target = Target.of(nsd.DEQ("tanh"), "both", trainable)
+    assert target.readout == readout
+    mlp = nsd.MLP((nsd.Layer("tanh"),))
+    ck, ntk = (np.array(nsd.coefficients(mlp, name, tau0=1.0).numbers) for name in ("ck", "ntk"))
+    assert_close(Target("both", 1.0, ck, ntk - (1.0 - readout) * ck, readout).residual(mlp), 0.0, ROUNDING, scale=1.0)
+    assert network_weights(mlp, readout > 0) == ({"layer1", "readout"} if readout else {"layer1"})
 
 
 def test_numbers_are_four_for_each_kernel():

@@ -35,16 +35,20 @@ def clip_moments(width, tau):
     ]
 
 
-def hard_tanh(kernel, numbers, tau0):
-    """Return slope and width of the hard tanh layer with the given linear part and diagonal."""
+def hard_tanh(kernel, numbers, tau0, readout=1):
+    """Return slope and width of the hard tanh layer with the given linear part and diagonal.
+
+    For the NTK its learning rate is 1, and that of the readout ``readout``.
+    """
     linear, diagonal = numbers[0], numbers[3]
+    rate = 1 if kernel == "ntk" else 0
 
     def slope2(inside):
-        return linear / (inside**2 * (2 if kernel == "ntk" else 1))
+        return linear / (inside**2 * (readout + rate))
 
     def excess(width):
         inside, inside_square, square = clip_moments(width, tau0)
-        return slope2(inside) * (square + tau0**2 * inside_square * (kernel == "ntk")) - diagonal
+        return slope2(inside) * (readout * square + rate * tau0**2 * inside_square) - diagonal
 
     width = bisect(excess, 1e-3 * tau0)
     return math.sqrt(slope2(clip_moments(width, tau0)[0])), width
