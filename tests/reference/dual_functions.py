@@ -1,6 +1,9 @@
 """The activations of duals.json in 80-bit arithmetic, written independently of the package; erf is SciPy's double."""
 
+from functools import cache
+
 import numpy as np
+from mpmath import mp, mpf
 from scipy.special import erf as erf_of_double
 
 from tests.reference.naive_kernels import Function
@@ -104,9 +107,54 @@ def arc_slope(x):
     return 1 / (1 + x * x) - LONG(0.3) * np.sign(x)
 
 
+@cache
+def chances():
+    """Return the normal distribution function and its density at multiples of 1/64, up to 40 on both sides."""
+    with mp.workdps(30):
+        rows = [[mp.nstr(f(mpf(k) / 64), 25) for k in range(-2560, 2561)] for f in (mp.ncdf, mp.npdf)]
+        return tuple(np.array(list(map(LONG, row))) for row in rows)
+
+
+def long_ndtr(x):
+    """The normal distribution function to the last digits: Taylor's series about multiples of 1/64."""
+    flat = np.ravel(x)
+    parts = [_taylor(flat[start : start + 4096]) for start in range(0, flat.size, 4096)]  # stays in cache
+    return np.concatenate(parts).reshape(np.shape(x))
+
+
+def _taylor(x):
+    place = np.clip(np.rint(64 * x), -2560, 2560)
+    start = place / 64
+    step = np.clip(x - start, -1, 1)
+    total, power, before, here = step, step, 1, start
+    for n in range(1, 8):
+        power = -power * step / (n + 1)
+        total = total + power * here
+        before, here = here, start * here - n * before
+    values, densities = (table[place.astype(int) + 2560] for table in chances())
+    return values + densities * total
+
+
+def soft(left, middle, right, knot, width):
+    """Slopes left, middle, right, with knots at -knot and knot, blurred: a line and two blurred ramps, small near 0."""
+    left, middle, right, knot, width = map(LONG, (left, middle, right, knot, width))
+
+    def chance(x):
+        return long_ndtr(x / width)
+
+    def ramp(x):
+        return x * chance(x) + width * bell(x / width)
+
+    def phi(x):
+        return middle * x + (right - middle) * ramp(x - knot) - (left - middle) * ramp(-x - knot)
+
+    return phi, lambda x: middle + (right - middle) * chance(x - knot) + (left - middle) * chance(-x - knot)
+
+
 SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805}
 HARD = {"scale": 1.5, "clip": 0.7}
 THREE = {"left": 0.2, "middle": 1.1, "right": -0.3, "knot": 0.8}
+SOFT = THREE | {"width": 0.8}
 TWO = {"a": 1.3, "b": -0.2, "tau": 0.7}
 HERMITE = {"coefficients": (0.1, 0.8, -0.5, 0.3), "scale": 0.9}
 W, R = LONG(1.3), LONG(0.8)
@@ -129,6 +177,7 @@ CASES = {
     "sigmoid": ({}, Function(sigmoid, lambda x: sigmoid(x) * sigmoid(-x))),
     "silu": ({}, Function(lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * sigmoid(-x)))),
     "sin": ({"frequency": 1.3}, Function(lambda x: np.sin(W * x), lambda x: W * np.cos(W * x), width=3.5)),
+    "soft_slopes": (SOFT, Function(*soft(**SOFT), width=0.8)),
     "softplus": ({}, Function(softplus, sigmoid)),
     "softsign": ({}, Function(lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, (0.0,), 0.8)),
     "tanh": ({}, Function(np.tanh, sech2)),
