@@ -12,44 +12,52 @@ PAPERS = ("recurrent", "readout")
 
 
 def distances(deq, kernel, trainable, X):
-    """Return the relative spectral and Frobenius distances, with NumPy alone."""
+    """Return the relative spectral and Frobenius distances, of both kernels the larger ones, with NumPy alone."""
     found = nsd.match(deq, kernel, trainable=trainable)
     assert found.status == "matched"
-    if kernel == "ck":
-        exact, shallow = nsd.ck(deq, X), nsd.ck(found.spec, X)
-    else:
-        exact, shallow = nsd.ntk(deq, X, trainable=trainable), nsd.ntk(found.spec, X)
-    spectral = [np.abs(np.linalg.eigvalsh(matrix)).max() for matrix in (exact - shallow, exact)]
-    return spectral[0] / spectral[1], np.linalg.norm(exact - shallow) / np.linalg.norm(exact)
+    pairs = dict(
+        zip(
+            ("ck", "ntk"),
+            zip(nsd.kernels(deq, X, trainable=trainable), nsd.kernels(found.spec, X), strict=True),
+            strict=True,
+        )
+    )
+    each = []
+    for exact, shallow in pairs.values() if kernel == "both" else [pairs[kernel]]:
+        spectral = [np.abs(np.linalg.eigvalsh(matrix)).max() for matrix in (exact - shallow, exact)]
+        each.append((spectral[0] / spectral[1], np.linalg.norm(exact - shallow) / np.linalg.norm(exact)))
+    return np.max(each, axis=0)
 
 
 @pytest.mark.parametrize(
     ("name", "scale", "kernel", "trainable", "bound"),
     [
-        ("relu", "mean", "ck", "all", 1e-3),
-        ("relu", "sample", "ck", "all", 1e-3),
-        ("tanh", "mean", "ck", "all", 2e-2),
+        ("relu", "mean", "ck", "all", 3e-4),
+        ("relu", "sample", "ck", "all", 3e-4),
+        ("tanh", "mean", "ck", "all", 2e-3),
         ("tanh", "sample", "ck", "all", 1e-3),
-        ("relu", "mean", "ntk", "all", 2e-3),
+        ("gelu", "mean", "ck", "all", 5e-3),
+        ("relu", "mean", "ntk", "all", 1e-3),
         ("relu", "sample", "ntk", PAPERS, 1e-3),
-        ("tanh", "mean", "ntk", "all", 2e-2),
-        ("tanh", "sample", "ntk", PAPERS, 5e-3),
+        ("tanh", "mean", "ntk", "all", 2e-3),
+        ("tanh", "sample", "ntk", PAPERS, 1e-3),
+        ("gelu", "mean", "both", "all", 1e-2),
     ],
 )
 def test_networks_have_the_kernels_of_the_deq_on_digits(name, scale, kernel, trainable, bound):
-    """Measured: CK 8e-5, 8e-5, 3.4e-3, 3.9e-4; NTK 9.5e-4, 4.1e-4, 9.4e-3, 2.9e-3."""
+    """Measured: CK 8e-5, 8e-5, 4e-4, 5e-5, 1.3e-3; NTK 2.7e-4, 2.1e-4, 5e-4, 8e-5; both 2.5e-3."""
     X, _ = nsd.load_dataset("digits", n=300, scale=scale)
     spectral, frobenius = distances(nsd.DEQ(name), kernel, trainable, X)
     assert spectral < bound, spectral
-    assert frobenius < 1.2 * bound, frobenius
+    assert frobenius < 1.5 * bound, frobenius
 
 
 @pytest.mark.parametrize(
     ("name", "scale", "bound"),
-    [("relu", "mean", 1e-3), ("relu", "sample", 1e-3), ("tanh", "mean", 2e-2), ("tanh", "sample", 1e-3)],
+    [("relu", "mean", 3e-4), ("relu", "sample", 3e-4), ("tanh", "mean", 4e-3), ("tanh", "sample", 3e-4)],
 )
 def test_networks_have_the_ck_of_the_deq_on_mnist(data_dir, name, scale, bound):
-    """Measured: 3e-5, 5e-5, 8.4e-3, 2.9e-4."""
+    """Measured: 3.4e-5, 4.6e-5, 1.1e-3, 4.6e-5."""
     X, _ = nsd.load_dataset("mnist", n=2000, data_dir=data_dir, scale=scale)
     spectral, _ = distances(nsd.DEQ(name), "ck", "all", X)
     assert spectral < bound, spectral
