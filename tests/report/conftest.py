@@ -77,6 +77,12 @@ def any_twin(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(params=["relu", "softplus", "both", "mixture"])
+def some_twin(request):
+    """For what takes pictures, which are slow."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
 def hostile(relu):
     """Names that would break a page, a formula or a layout if they were taken as they are."""

@@ -37,12 +37,12 @@ def drawn(figure):
     return canvas.get_renderer()
 
 
-def test_every_panel_has_a_picture(any_twin):
-    figure = twin_figure(any_twin)
+def test_every_panel_has_a_picture(some_twin):
+    figure = twin_figure(some_twin)
     image = pixels(png(figure))[..., :3]
     height, width = image.shape[:2]
-    assert (width, height) == (1800, 660 * len(any_twin.evidence))
-    assert len(figure.axes) == 3 * len(any_twin.evidence)
+    assert (width, height) == (1800, 660 * len(some_twin.evidence))
+    assert len(figure.axes) == 3 * len(some_twin.evidence)
     for axes in figure.axes:
         box = axes.get_position()
         rows = slice(int(height * (1.0 - box.y1)), int(height * (1.0 - box.y0)))
@@ -52,7 +52,7 @@ def test_every_panel_has_a_picture(any_twin):
         assert inside.std() > 0.02
 
 
-@pytest.mark.parametrize("name", ["relu", "softplus", "sphere", "both", "tanh_ntk", "mixture", "hostile"])
+@pytest.mark.parametrize("name", ["sphere", "both", "hostile"])
 def test_labels_are_whole_and_legends_cover_nothing(name, request):
     figure = twin_figure(request.getfixturevalue(name))
     renderer = drawn(figure)
@@ -75,11 +75,14 @@ def test_labels_are_whole_and_legends_cover_nothing(name, request):
     assert all(upper.y0 > lower.y1 for upper, lower in zip(boxes, boxes[3:], strict=False))
 
 
-@pytest.mark.parametrize("row", [0, 1])
-def test_every_eigenvalue_is_drawn_once(any_twin, row):
-    names = list(any_twin.evidence)
-    eigenvalues = any_twin.evidence[names[min(row, len(names) - 1)]].eigenvalues
-    axes = twin_figure(any_twin).axes[3 * min(row, len(names) - 1)]
+def test_every_eigenvalue_is_drawn_once(some_twin):
+    panels = twin_figure(some_twin).axes[::3]
+    assert len(panels) == len(some_twin.evidence)
+    for axes, evidence in zip(panels, some_twin.evidence.values(), strict=True):
+        check_eigenvalues(axes, evidence.eigenvalues)
+
+
+def check_eigenvalues(axes, eigenvalues):
     steps = [patch for patch in axes.patches if isinstance(patch, StepPatch)]
     marks = axes.lines
     assert len(steps) == len(marks) == 3

@@ -11,22 +11,22 @@ from notsodeep.report import check_folder, twin_document, write_twin
 from notsodeep.report.files import FILES, write_bytes
 
 
-def test_files_are_complete_and_alone(any_twin, tmp_path):
+def test_files_are_complete_and_alone(some_twin, tmp_path):
     folder = tmp_path / "not" / "there"
-    paths = write_twin(any_twin, folder)
+    paths = write_twin(some_twin, folder)
     assert paths == {name: folder / name for name in FILES}
     assert {path.name for path in folder.iterdir()} == set(FILES)
     document = json.loads(paths["match.json"].read_text(encoding="utf-8"))
-    assert document == twin_document(any_twin)
+    assert document == twin_document(some_twin)
     assert paths["report.png"].read_bytes().startswith(b"\x89PNG")
     assert paths["report.html"].read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    check_network(some_twin, nsd.load(paths["net.safetensors"]))
 
 
-def test_the_network_comes_back(any_twin, tmp_path):
-    net = nsd.load(write_twin(any_twin, tmp_path)["net.safetensors"])
-    assert net.spec == any_twin.match.spec
-    X = torch.from_numpy(any_twin.samples.test.X)
-    assert torch.equal(net(X), any_twin.finite.network(X))
+def check_network(result, net):
+    assert net.spec == result.match.spec
+    X = torch.from_numpy(result.samples.test.X)
+    assert torch.equal(net(X), result.finite.network(X))
 
 
 def test_an_earlier_run_is_replaced(relu, softplus, tmp_path):
