@@ -8,7 +8,7 @@ from notsodeep.activations import Activation
 from notsodeep.report.numerals import decimal
 
 _DIGITS = 4  # of what has many parameters; the spec has all digits
-_NOTHING = 1e-9  # an offset that rounding leaves
+_NOTHING = 1e-6  # an offset that rounding leaves, or the tolerance of the search
 
 
 def formula(phi: Activation) -> str:
