@@ -36,7 +36,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "kernel", "family", "trainable"), CASES)
-@pytest.mark.parametrize("tau0", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("tau0", [0.3, 3.0])
 def test_networks_have_the_numbers_of_the_deq(name, kernel, family, trainable, tau0):
     """Both sides by quadrature, from the values of the activations alone; else the residual tells the largest miss."""
     found = nsd.match(nsd.DEQ(name, tau0=tau0), kernel, family, trainable=trainable, on_failure="return")
