@@ -65,7 +65,7 @@ def test_kernels_are_the_exact_ones_of_the_spec(name, branches, tau0):
 @pytest.mark.parametrize("name", ["hard_tanh", "leaky_relu", "three_slope", "soft_slopes"])
 def test_kernels_of_the_default_pairs_are_exact_enough(name):
     """Where series of fifteen terms end, at a cosine of 0.6."""
-    one, pairs = design(name, (2,)), Pairs.of(None)
+    one, pairs = design(name, (2,)), Pairs.of(None, 1.0)
     z = point(one, name)
     for found, wanted in zip(
         one.kernels(z[:, None], pairs), kernel_pairs(one.spec(z, 1.0), pairs.norms, pairs.cosines, 1.0), strict=True

@@ -62,25 +62,25 @@ def test_pairs_are_every_two_norms_at_every_cosine():
 
 
 def test_default_pairs_are_around_the_scale():
-    pairs = Pairs.of(None)
+    pairs = Pairs.of(None, 1.0)
     assert_close(pairs.norms**2, [0.6, 1.0, 1.4], ROUNDING)
     assert_close(pairs.cosines, [-0.4, 0.1, 0.6], ROUNDING)
-    assert_close(Pairs.of(None, 0.5).norms ** 2, [0.8, 1.0, 1.2], ROUNDING)
-    assert_close(Pairs.of(None, 0.0).norms, [1.0], ROUNDING)
+    assert_close(Pairs.of(None, 1.0, 0.5).norms ** 2, [0.8, 1.0, 1.2], ROUNDING)
+    assert_close(Pairs.of(None, 1.0, 0.0).norms, [1.0], ROUNDING)
 
 
 def test_pairs_of_data_span_their_norms_and_cosines():
     X = ball(n=200, p=30)
     X *= 3.0
     stats = nsd.Statistics.from_data(X)
-    pairs = Pairs.of(stats)
+    pairs = Pairs.of(stats, stats.tau0)
     squares = np.sort((X**2).sum(axis=1)) / (X**2).sum(axis=1).mean()
     assert_close(pairs.norms**2, np.quantile(squares, [0.05, 0.5, 0.95]), ROUNDING)
     assert (pairs.cosines.min(), pairs.cosines.max()) == stats.cosines
 
 
 def test_pairs_of_equal_norms_have_one():
-    pairs = Pairs.of(nsd.Statistics.from_data(ball(equal=True)))
+    pairs = Pairs.of(nsd.Statistics.from_data(ball(equal=True)), 1.0)
     assert pairs.norms.tolist() == [1.0]
     assert len(pairs.cosines) >= 2
 
@@ -88,20 +88,20 @@ def test_pairs_of_equal_norms_have_one():
 def test_cosines_stay_where_short_series_serve():
     """Of samples that are nearly parallel."""
     X = np.random.default_rng(0).random((50, 5)) + 3.0
-    pairs = Pairs.of(nsd.Statistics.from_data(X / np.sqrt((X**2).sum(axis=1).mean())))
+    pairs = Pairs.of(nsd.Statistics.from_data(X / np.sqrt((X**2).sum(axis=1).mean())), 1.0)
     assert_close(pairs.cosines, [0.7, 0.7, 0.7], ROUNDING)
 
 
 def test_samples_that_are_all_orthogonal_get_the_default_cosines():
     """Kernels of orthogonal samples of centred models are next to nothing: there is nothing to compare."""
-    pairs = Pairs.of(nsd.Statistics.from_data(np.eye(40)))
+    pairs = Pairs.of(nsd.Statistics.from_data(np.eye(40)), 1.0)
     assert_close(pairs.cosines, [-0.4, 0.6], ROUNDING)
 
 
 def test_a_single_sample_gets_the_default_cosines():
     gm = nsd.GaussianMixture.paper(50)
     X, y = gm.sample(1, seed=0)
-    assert_close(Pairs.of(nsd.Statistics.from_mixture(gm, X, y)).cosines, [-0.4, 0.6], ROUNDING)
+    assert_close(Pairs.of(nsd.Statistics.from_mixture(gm, X, y), 1.0).cosines, [-0.4, 0.6], ROUNDING)
 
 
 @pytest.mark.filterwarnings("ignore::notsodeep.errors.ScaleWarning")

@@ -99,6 +99,10 @@ class Design:
             g, own_g, scales = across, at.squares, np.sqrt(at.squares)
         return np.concatenate([g, own_g]), np.concatenate([k + self.readout * g, own_k + self.readout * own_g])
 
+    def steepness(self, z: FloatArray) -> float:
+        """Return the largest slope of a layer over its root mean square slope."""
+        return max(self.shape.steepness(theta) for thetas, _ in self._branches(z) for theta in thetas)
+
     def spec(self, z: FloatArray, tau0: float) -> MLP | Parallel:
         """Return the network, for samples of norm ``tau0``."""
         branches = tuple(self._chain(branch, tau0) for branch in self._layers(z))

@@ -10,6 +10,7 @@ from notsodeep.checks import choice, integer
 from notsodeep.data import Statistics
 from notsodeep.equivalents.coefficients import Coefficients, coefficients
 from notsodeep.errors import ConvergenceError
+from notsodeep.kernels.scalar import warn_if_off_scale
 from notsodeep.matching.families import FAMILIES
 from notsodeep.matching.plan import Found, design, label, sizes
 from notsodeep.matching.probe import Probe
@@ -160,6 +161,8 @@ def match(
     if stats is not None and not isinstance(stats, Statistics):
         raise ValueError(f"stats must be a Statistics, got {stats!r}")
     trained = trainable_weights(deq, trainable)
+    if stats is not None:
+        warn_if_off_scale(deq, float(stats.squared_norms.mean()))
     if family == "hermite":
         return _of_one_norm(deq, kernel, trained, stats, DEFAULT_ERROR if error is None else error)
     if error is not None:

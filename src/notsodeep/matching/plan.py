@@ -18,6 +18,8 @@ _CHAINS = ((1,), (2,), (3,))
 _BRANCHES = ((1,), (2,), (1, 2), (2, 2), (3,), (1, 3))
 CLOSE = 7e-3
 """Distance at which nothing else is tried"""
+FAIR = 0.07
+"""Distance at which no sharp knots are tried beside blurred ones"""
 _CLOSEST = 2  # ruled-out sizes that the closest network is looked for in
 _FLOOR = 1e-4  # distances below it count as equal
 _PER_LAYER = 3.0  # how many times closer the kernel of one more layer has to be
@@ -61,9 +63,10 @@ class _Attempts:
             self.missed[label(family.name, branches)] = new[0]
 
     def has_better(self, family: Family, branches: tuple[int, ...]) -> bool:
-        """Tell whether ``family`` has nothing to add at this size: sharp knots, where blurred ones have a solution."""
+        """Tell whether ``family`` has little to add at this size: sharp knots, where blurred ones are fair."""
         return family.name == "three_slope" and any(
-            each.family == "soft_slopes" and sizes(each) == branches for each in self.solutions
+            each.family == "soft_slopes" and sizes(each) == branches and each.distance <= FAIR
+            for each in self.solutions
         )
 
     def within(self, distance: float) -> bool:

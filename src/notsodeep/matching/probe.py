@@ -35,12 +35,12 @@ class Pairs:
     """``(C,)``"""
 
     @classmethod
-    def of(cls, stats: Statistics | None, shrink: float = 1.0) -> Pairs:
+    def of(cls, stats: Statistics | None, tau0: float, shrink: float = 1.0) -> Pairs:
         """Return pairs that span the range of the data, or a default one, norms drawn in around 1 by ``shrink``."""
         squares = np.array(_SQUARES)
         low, high = _COSINES
         if stats is not None:
-            squares = np.quantile(stats.squared_norms, [_SHARE, 0.5, 1.0 - _SHARE]) / stats.tau0**2
+            squares = np.quantile(stats.squared_norms, [_SHARE, 0.5, 1.0 - _SHARE]) / tau0**2
             low, high = np.clip(stats.cosines, -_MOST, _MOST)
             if has_equal_norms(stats):
                 squares, shrink = np.ones(1), 1.0
@@ -89,7 +89,7 @@ class Probe:
     def of(cls, deq: DEQ, kernels: tuple[str, ...], trained: frozenset[str], stats: Statistics | None) -> Probe:
         """Return the probe; norms at which the DEQ has no fixed point are drawn in."""
         for shrink in _SHRINKS:
-            pairs = Pairs.of(stats, shrink)
+            pairs = Pairs.of(stats, deq.tau0, shrink)
             try:
                 values = exact(deq, kernels, trained, pairs, deq.tau0)
                 break

@@ -18,8 +18,8 @@ from notsodeep.matching import hard_tanh, leaky_relu
 from notsodeep.matching.design import Design
 from notsodeep.matching.families import Family
 from notsodeep.matching.probe import Probe
-from notsodeep.matching.shape import Shape, scaled
-from notsodeep.matching.solver import least_squares, refine, value
+from notsodeep.matching.shape import STEEPEST, Shape, scaled
+from notsodeep.matching.solver import Point, least_squares, refine, value
 from notsodeep.matching.target import Target, network_weights
 from notsodeep.spec import DEQ, MLP, Parallel
 
@@ -27,6 +27,7 @@ TOLERANCE = 1e-12
 """Relative residual of the equations below which a network counts as matched"""
 _SOLVED = 1e-12  # norm of the misses in the search
 _ORDERS = 6  # Hermite coefficients that the last layer starts from
+_FAST = 1.5  # rate that the last layer of the last branch starts with beyond that of others
 _LEAST_RATE = 0.02  # that a search starts from
 _FIRST = 6  # starts that are tried even when some have solved the equations
 _ENOUGH = 3  # solutions that are refined
@@ -99,18 +100,22 @@ def _searched(
         return _differences(probe, *design.kernels(z, probe.pairs))
 
     refined: list[tuple[float, FloatArray]] = []  # root mean square differences, and where
-    closest, least, settled = np.zeros(design.size), math.inf, False
+    closest = Point(next(_starts(deq, target, design, thorough)), math.inf, False)
     for tried, start in enumerate(_starts(deq, target, design, thorough)):
         if refined and (tried >= _FIRST or len(refined) >= _ENOUGH or refined[0][0] <= _CLOSE or _agree(refined)):
             break
         point = least_squares(equations, start)
-        if point.norm < least:
-            closest, least, settled = point.z, point.norm, point.settled
-        if point.norm <= _SOLVED:
-            z = refine(equations, objective, point.z)
+        solved = point.norm <= _SOLVED
+        ends = (refine(equations, objective, point.z), point.z) if solved else (point.z,)
+        z = next((z for z in ends if design.steepness(z) <= STEEPEST), None)
+        if z is None:
+            continue
+        if solved:
             refined.append((float(np.linalg.norm(value(objective, z).real)), z))
             refined.sort(key=lambda each: each[0])
-    best = refined[0][1] if refined else closest
+        elif point.norm < closest.norm:
+            closest = point
+    best, settled = (refined[0][1], True) if refined else (closest.z, closest.settled)
     return [_solution(target, probe, family, design.spec(best, target.tau0), settled)]
 
 
@@ -136,14 +141,16 @@ def _starts(deq: DEQ, target: Target, design: Design, thorough: bool) -> Iterato
     fits = [scaled(shape, fit, 1.0 / math.sqrt(count)) for fit in _fits(deq, shape)]
     rates = _rates(target, design)
     hidden = [np.array(given) for given in shape.hidden] if max(design.branches) > 1 else [np.zeros(0)]
-    places = range(len(hidden))
-    yield from (_joined(design, hidden, first, fit, rates) for fit, first in product(fits, places))
+    starts = list(product(fits, range(len(hidden))))
+    for turn, (fit, first) in enumerate(starts):
+        yield _joined(design, hidden, first, fit, rates[turn % len(rates)])
     if thorough:
         nearly = [_straightened(shape, layer, _bend(target)) for layer in hidden]
-        yield from (_joined(design, nearly, first, fits[0], rates) for first in places)
+        for first in range(len(hidden)):
+            yield _joined(design, nearly, first, fits[0], rates[first % len(rates)])
         draw = np.random.default_rng(0)  # the same starts for everyone
         for first in range(_RANDOM):
-            z = _joined(design, hidden, first, fits[0], rates)
+            z = _joined(design, hidden, first, fits[0], rates[first % len(rates)])
             yield z + _SPREAD * draw.standard_normal(z.size) * np.maximum(np.abs(z), 0.2)
 
 
@@ -174,8 +181,16 @@ def _fits(deq: DEQ, shape: Shape) -> tuple[FloatArray, ...]:
     return tuple(shape.fits(hermite.coefficients(rest.activation, np.array([rest.tau_star]), _ORDERS + 1)[0, 1:]))
 
 
-def _rates(target: Target, design: Design) -> list[float]:
-    """Learning rates that give ``beta1 / alpha1`` in every branch, shared equally by its layers."""
+def _rates(target: Target, design: Design) -> list[list[float]]:
+    """Learning rates to start from: ``beta1 / alpha1`` in every branch, of its layers alike.
+
+    Of branches side by side the one that learns faster has to be the more bent one: there, the last branch also starts
+    with a fast last layer, and each branch with only its last layer learning.
+    """
     ratio = target.ntk[0] / target.ck[0] if target.ck[0] > 0 else target.ntk[3] / target.ck[3]
     total = max(ratio - target.readout, _LEAST_RATE)
-    return [total / depth for depth in design.branches for _ in range(depth)]
+    alike = [total / depth for depth in design.branches for _ in range(depth)]
+    if len(design.branches) == 1:
+        return [alike]
+    last = [total if i == depth - 1 else 0.01 * total for depth in design.branches for i in range(depth)]
+    return [alike, [*last[:-1], total + _FAST], last]

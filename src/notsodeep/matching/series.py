@@ -64,6 +64,10 @@ class SeriesShape:
         a += [np.zeros_like(a[0])] * (TERMS - len(a))
         return Profile(np.stack(a), (weights * value**2).sum(axis=0), (weights * slope**2).sum(axis=0))
 
+    def steepness(self, theta: FloatArray) -> float:
+        """Slopes are unbounded."""
+        return 0.0
+
     def activation(self, theta: FloatArray, scale: float) -> Activation:
         """Return the registered Hermite series."""
         return activation("hermite", coefficients=(0.0, *map(float, theta)), scale=scale)

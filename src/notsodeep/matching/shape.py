@@ -11,6 +11,8 @@ import numpy as np
 from notsodeep.activations import Activation, Moments
 from notsodeep.checks import FloatArray
 
+STEEPEST = 30.0
+"""Largest slope of a layer, of its root mean square one: steeper ones imitate polynomials, in tails that never come"""
 TERMS = 15
 """Hermite coefficients a_0 ... a_14 of a profile"""
 
@@ -55,6 +57,9 @@ class Shape(Hashable, Protocol):
 
     def profile(self, theta: Any, scales: Any) -> Profile:
         """Return the layer at ``scales (scales, ...)``."""
+
+    def steepness(self, theta: FloatArray) -> float:
+        """Return the largest slope over the root mean square slope; 0 where slopes are unbounded anyway."""
 
     def activation(self, theta: FloatArray, scale: float) -> Activation:
         """Return ``x -> sigma(x / scale)``."""

@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from notsodeep.activations import Activation, Moments, activation
 from notsodeep.checks import FloatArray
-from notsodeep.matching.shape import TERMS, Profile, hermite_values
+from notsodeep.matching.shape import STEEPEST, TERMS, Profile, hermite_values
 from notsodeep.matching.solver import least_squares
 
 NARROWEST = 0.3
@@ -78,6 +78,10 @@ class SlopeShape:
         square, slope_square, _ = _squares(given, scales)
         return Profile(_coefficients(given, scales, TERMS), square, slope_square)
 
+    def steepness(self, theta: FloatArray) -> float:
+        """Return the largest slope over the root mean square slope."""
+        return float(np.abs(self.slopes(theta)[:3]).max() / np.sqrt(self.moments(theta).slope_square))
+
     def activation(self, theta: FloatArray, scale: float) -> Activation:
         """Return ``x -> sigma(x / scale)``."""
         return self.build(_at_scale(self.slopes(theta), scale), scale)
@@ -92,8 +96,9 @@ class SlopeShape:
             return (found - wanted[:, None]) / size
 
         starts = [np.array(seed) * ([size] * self.linear + [1.0] * (self.size - self.linear)) for seed in self.seeds]
-        found = sorted((least_squares(misses, start, steps=12) for start in starts), key=lambda fit: fit.norm)
-        return [fit.z for fit in found if fit.norm <= _CLOSE * found[0].norm + 1e-3][:2]
+        found = [least_squares(misses, start, steps=12) for start in starts]
+        usable = sorted((fit for fit in found if self.steepness(fit.z) <= STEEPEST), key=lambda fit: fit.norm)
+        return [fit.z for fit in usable if fit.norm <= _CLOSE * usable[0].norm + 1e-3][:2] or starts[:1]
 
 
 def _at_scale(given: Slopes, scale: float) -> Slopes:

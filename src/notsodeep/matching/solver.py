@@ -51,24 +51,26 @@ def least_squares(f: Function, z: FloatArray, steps: int = 40) -> Point:
     """Lower ``|f(z)|^2`` by damped steps of least norm: directions that change nothing (gauges) stay untouched."""
     with np.errstate(all="ignore"):
         r, jacobian = with_jacobian(f, z)
-        cost, damping = r @ r, 1e-2
+        damping = 1e-2
         for _ in range(steps):
+            if not (np.isfinite(r).all() and np.isfinite(jacobian).all()):
+                return Point(z, np.inf, False)
             if np.abs(r).max() <= SOLVED:
                 break
             for _ in range(_TRIALS):
                 there = z + _limited(_damped_step(jacobian, r, damping), z)
                 after = value(f, there)
-                if after @ after < cost:
+                if after @ after < r @ r:
                     break
                 damping = max(5.0 * damping, 1e-12)
             else:
                 break
             z, damping = there, max(0.1 * damping, 1e-16)
             r, jacobian = with_jacobian(f, z)
-            cost = r @ r
-    largest = np.linalg.norm(jacobian, axis=0).max() * np.sqrt(cost)
-    flat = bool(np.abs(jacobian.T @ r).max() <= _FLAT * largest)
-    return Point(z, float(np.sqrt(cost)), flat or bool(np.abs(r).max() <= SOLVED))
+        norm = float(np.linalg.norm(r))
+        largest = np.linalg.norm(jacobian, axis=0).max() * norm
+        flat = bool(np.abs(jacobian.T @ r).max() <= _FLAT * largest)
+    return Point(z, norm if np.isfinite(norm) else np.inf, flat or bool(np.abs(r).max() <= SOLVED))
 
 
 def _damped_step(jacobian: FloatArray, r: FloatArray, damping: float) -> FloatArray:
