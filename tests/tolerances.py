@@ -366,7 +366,7 @@ BLURRED_SQUARES = 2e-8
 
 
 REFINED = 1e-2
-"""Refinement stops where a step lowers the sum of squares by less than 2 %: points may be its root from the best one."""
+"""Refinement stops where a step lowers the sum of squares by less than 2 %: points may be its root off the best."""
 
 
 SHORT_SERIES = 2e-5
