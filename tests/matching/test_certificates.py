@@ -243,7 +243,7 @@ def test_odd_layers_are_told_from_what_they_cannot_do():
     odd, bent_too, even = [0.5, 0.0, 0.0, 0.6], [0.5, 0.1, 0.2, 1.0], [0.0, 0.1, 0.2, 1.0]
     for kernel in ("ck", "ntk"):
         assert "odd layers have none" in why("hard_tanh", kernel, (1,), bent_too, bent_too)
-        assert "an even activation has no linear part" in why("hard_tanh", kernel, (2,), even, even)
+        assert "the target has no linear part" in why("hard_tanh", kernel, (2,), even, even)
         assert why("hard_tanh", kernel, (1,), odd, odd) == ""
 
 

@@ -286,3 +286,45 @@ def test_illegal_arguments_are_refused(change, message):
 
 def test_the_public_function_is_the_one_of_the_package():
     assert nsd.match is public
+
+
+def sphere(n=60, p=20):
+    X = np.random.default_rng(3).standard_normal((n, p))
+    return X / np.linalg.norm(X, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", ["silu", "relu"])
+def test_one_layer_beside_one_has_both_kernels_of_samples_of_equal_norm(name):
+    found = nsd.match(nsd.DEQ(name), "both", max_depth=1, stats=nsd.Statistics.from_data(sphere()))
+    assert found.status == "matched"
+    assert [branch.depth for branch in found.spec.branches] == [1, 1]
+
+
+def test_a_hard_tanh_that_is_nearly_a_sign_is_its_own_twin():
+    narrow = nsd.DEQ(nsd.activation("hardtanh", clip=1e-7), sigma_a2=0.0)
+    assert nsd.match(narrow, family="hard_tanh", max_depth=1).status == "matched"
+
+
+@pytest.mark.parametrize(("tau0", "kernel"), [(10.0, "ck"), (30.0, "ntk")])
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
+def test_a_target_of_a_diagonal_alone_is_neither_called_odd_nor_even(tau0, kernel):
+    """Entries of different samples vanish: differences are relative to a share of the diagonal then."""
+    found = nsd.match(nsd.DEQ("sin", tau0=tau0), kernel, on_failure="return")
+    assert np.isfinite(found.distance)
+    if tau0 > 20:
+        assert "has a diagonal alone" in found.reason
+
+
+def test_a_sphere_exact_layer_is_for_its_own_norm():
+    stats = nsd.Statistics.from_data(2.0 * sphere())
+    with (
+        pytest.warns(nsd.errors.ScaleWarning),
+        pytest.raises(ValueError, match=r"samples of norm tau0 = 1 alone, and those of stats have 2"),
+    ):
+        nsd.match(nsd.DEQ("relu"), family="hermite", stats=stats)
+
+
+def test_a_kernel_far_off_is_said_to_be_another_one():
+    found = nsd.match(nsd.DEQ("cos"))
+    assert found.distance > 0.05
+    assert "it is another kernel, for all that its numbers agree" in found.reason

@@ -12,6 +12,7 @@ from notsodeep.data import Scaler
 from notsodeep.experiments.finite import Forward
 from notsodeep.report import twin_document
 from notsodeep.report.document import plain
+from notsodeep.report.facts import KernelFacts
 from notsodeep.spec import from_dict
 from tests.tolerances import COEFFICIENTS, DRAWN_ENTROPY, ROUNDING, assert_close
 
@@ -142,3 +143,11 @@ def test_plain_refuses_what_json_does_not_have():
     assert plain({1: np.int64(2), "a": (np.bool_(True), np.array([np.inf, 1.0]))}) == {"1": 2, "a": [True, [None, 1.0]]}
     with pytest.raises(TypeError, match="complex is no JSON data"):
         plain([1j])
+
+
+@pytest.mark.parametrize("trainable", ["recurrent", "input", ("recurrent", "input")])
+def test_differences_are_those_of_the_weights_that_are_trained(trainable):
+    """Without a trained readout the network's is not trained either."""
+    found = nsd.match(nsd.DEQ("silu"), "ntk", trainable=trainable)
+    assert max(map(abs, KernelFacts.of(found, "ntk").differences)) == found.residual
+    assert found.status == "matched"

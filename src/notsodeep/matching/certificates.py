@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 
 from notsodeep.activations.gaussian import density
-from notsodeep.matching import hard_tanh, leaky_relu
+from notsodeep.matching import leaky_relu
 from notsodeep.matching.families import Family
 from notsodeep.matching.target import Target
 
@@ -26,12 +27,12 @@ def _odd(target: Target, family: Family, branches: tuple[int, ...]) -> str:
     if family.name != "hard_tanh":
         return ""
     if target.is_even:
-        return "an even activation has no linear part, every hard tanh has one"
+        return "the target has no linear part, every hard tanh has one"
     if not target.is_odd:
         return "the target has norm and product terms, odd layers have none"
     if branches == (1,) and target.kernel != "ntk":
         spread = target.ck[3] / target.ck[0]
-        if spread >= hard_tanh.WIDEST_SPREAD:
+        if spread >= 0.5 * math.pi:
             return f"diagonal / linear part is {spread:.4g}, one hard tanh layer stays below pi/2, that of a sign"
     return ""
 

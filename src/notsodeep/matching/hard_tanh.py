@@ -13,7 +13,7 @@ from notsodeep.matching.target import Target
 from notsodeep.spec import MLP, Layer
 
 _WIDEST = 39.0  # in standard deviations: beyond it the layer is linear to rounding
-_NARROWEST = 1e-6
+_NARROWEST = 1e-9
 _SMALL = 1e-2
 
 
@@ -53,7 +53,3 @@ def _clip_square(h: float, square: float) -> float:
     if h > _SMALL:
         return square
     return h**2 * (1.0 - float(density(0.0)) * h * (4.0 / 3.0 - h**2 * (2.0 / 15.0 - h**2 / 70.0)))
-
-
-WIDEST_SPREAD = _spread(0.0, 1.0, _NARROWEST)
-"""Diagonal over linear part of the narrowest layer, pi/2 to six digits"""

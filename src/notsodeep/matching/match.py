@@ -23,6 +23,8 @@ from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 if TYPE_CHECKING:
     from notsodeep.matching.fidelity import Fidelity
 
+_APART = 0.05  # kernel distance beyond which it is said
+_OFF_SCALE = 0.05  # of the squared norm of samples from the one that a sphere-exact design is for
 _NAMES = {"ck": ("alpha1", "alpha2", "alpha3", "gamma2"), "ntk": ("beta1", "beta2", "beta3", "kappa2")}
 
 
@@ -52,7 +54,7 @@ class Match:
     idle: tuple[str, ...] = ()
     """Numbers that the data make idle, and that were left out"""
     solutions: tuple[Solution, ...] = ()
-    """All networks found with these numbers: the one taken, then the others, closest first"""
+    """Networks with these numbers, the closest found of each family and size: the one taken, then by distance"""
 
     @property
     def network_trainable(self) -> frozenset[str]:
@@ -187,6 +189,11 @@ def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statisti
             "family='hermite' is for samples of equal norm, and those of stats differ: scale each sample to norm "
             f"{deq.tau0:g} (scale='sample'), or take another family"
         )
+    if stats is not None and abs(stats.squared_norms.mean() / deq.tau0**2 - 1.0) > _OFF_SCALE:
+        raise ValueError(
+            f"family='hermite' is for samples of norm tau0 = {deq.tau0:g} alone, and those of stats have "
+            f"{stats.squared_norms.mean() ** 0.5:.6g}: set tau0 to it, or scale them"
+        )
     found = sphere_design(deq, kernel, trained, error)
     target = replace(Target.of(deq, kernel, trained), equal_norms=True)
     return Match(
@@ -213,8 +220,8 @@ def _answer(deq: DEQ, target: Target, trained: frozenset[str], family: str, foun
     reason = _reason(target, found, family, idle)
     if status == "not_converged" and on_failure == "raise":
         raise ConvergenceError(
-            f"no network was found, and none is ruled out ({reason}): try another family, a larger max_depth, or "
-            "on_failure='return' for the closest network"
+            f"no network was found, and not every one is ruled out ({reason}): try another family, a larger max_depth, "
+            "or on_failure='return' for the closest network"
         )
     best = found.closest
     return Match(
@@ -234,9 +241,10 @@ def _answer(deq: DEQ, target: Target, trained: frozenset[str], family: str, foun
 
 def _reason(target: Target, found: Found, family: str, idle: tuple[str, ...]) -> str:
     best = found.closest
-    kind = "odd" if target.is_odd else "even" if target.is_even else "neither odd nor even"
-    why = f"the target is {kind}" if family == "auto" else "as asked"
+    why = f"the target {_kind(target)}" if family == "auto" else "as asked"
     parts = [f"{label(best.family, sizes(best))}: {why}; kernel distance {best.distance:.2g}"]
+    if best.distance > _APART:
+        parts.append("over that range it is another kernel, for all that its numbers agree" if found.solutions else "")
     if idle:
         parts.append(f"samples of equal norm make {' and '.join(idle)} idle")
     if not found.solutions:
@@ -244,4 +252,10 @@ def _reason(target: Target, found: Found, family: str, idle: tuple[str, ...]) ->
     for relation in dict.fromkeys(found.ruled_out.values()):
         names = [name for name, each in found.ruled_out.items() if each == relation]
         parts.append(f"{', '.join(names)}: {relation}")
-    return "; ".join(parts)
+    return "; ".join(part for part in parts if part)
+
+
+def _kind(target: Target) -> str:
+    if target.is_odd and target.is_even:
+        return "has a diagonal alone"
+    return "is odd" if target.is_odd else "is even" if target.is_even else "is neither odd nor even"

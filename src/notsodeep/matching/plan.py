@@ -15,7 +15,7 @@ from notsodeep.matching.target import Target
 from notsodeep.spec import DEQ
 
 _CHAINS = ((1,), (2,), (3,))
-_BRANCHES = ((1,), (2,), (1, 2), (2, 2), (3,), (1, 3))
+_BRANCHES = ((1,), (1, 1), (2,), (1, 2), (2, 2), (3,), (1, 3))
 CLOSE = 7e-3
 """Distance at which nothing else is tried"""
 FAIR = 0.07

@@ -22,6 +22,7 @@ _COSINES = (-0.4, 0.6)
 _MOST = 0.7  # cosine up to which short series serve
 _ORTHOGONAL = 1e-3  # cosine below which pairs have next to no kernel
 _SHARE = 0.05  # quantile of the squared norms that the range starts at
+_LEAST = 1e-9  # of the diagonal: what differences are relative to at least
 _SHRINKS = (1.0, 0.5, 0.25, 0.0)
 
 
@@ -123,4 +124,5 @@ def exact(
 def _sizes(values: FloatArray, pairs: Pairs) -> FloatArray:
     across, own = np.split(np.abs(values), [len(pairs.left)])
     largest = across.reshape(-1, len(pairs.cosines)).max(axis=1)
-    return np.concatenate([np.repeat(largest, len(pairs.cosines)), own])
+    least = _LEAST * np.sqrt(own[pairs.left] * own[pairs.right])
+    return np.concatenate([np.maximum(np.repeat(largest, len(pairs.cosines)), least), own])

@@ -20,7 +20,7 @@ from notsodeep.matching.families import Family
 from notsodeep.matching.probe import Probe
 from notsodeep.matching.shape import STEEPEST, Shape, scaled
 from notsodeep.matching.solver import Point, least_squares, refine, value
-from notsodeep.matching.target import Target, network_weights
+from notsodeep.matching.target import NOTHING, Target, network_weights
 from notsodeep.spec import DEQ, MLP, Parallel
 
 TOLERANCE = 1e-12
@@ -187,7 +187,7 @@ def _rates(target: Target, design: Design) -> list[list[float]]:
     Of branches side by side the one that learns faster has to be the more bent one: there, the last branch also starts
     with a fast last layer, and each branch with only its last layer learning.
     """
-    ratio = target.ntk[0] / target.ck[0] if target.ck[0] > 0 else target.ntk[3] / target.ck[3]
+    ratio = target.ntk[0] / target.ck[0] if target.ck[0] > NOTHING * target.ck[3] else target.ntk[3] / target.ck[3]
     total = max(ratio - target.readout, _LEAST_RATE)
     alike = [total / depth for depth in design.branches for _ in range(depth)]
     if len(design.branches) == 1:

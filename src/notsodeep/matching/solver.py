@@ -101,6 +101,8 @@ def refine(equations: Function, objective: Function, z: FloatArray, steps: int =
         damping, best = 1e-3, z
         (f, across), (q, slopes) = with_jacobian(equations, z), with_jacobian(objective, z)
         for _ in range(steps):
+            if not all(np.isfinite(part).all() for part in (f, across, q, slopes)):
+                break
             back, free = _back_and_free(across, f)
             if not free.shape[1]:
                 break

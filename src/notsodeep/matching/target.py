@@ -16,7 +16,8 @@ from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 KERNELS = ("ck", "ntk", "both")
 NORMS = 1
 """Place of the number that weighs the fluctuations of norms, among the four of a kernel"""
-_NOTHING = 1e-12  # share of the diagonal below which a number counts as zero
+NOTHING = 1e-12
+"""Share of the diagonal below which a number counts as zero"""
 _EQUAL = 1e-6  # relative spread of squared norms below which they count as equal
 
 
@@ -87,18 +88,18 @@ class Target:
     @property
     def is_odd(self) -> bool:
         """Whether norms and products carry nothing, as for odd activations."""
-        return all((np.abs(four[1:3]) <= _NOTHING * four[3]).all() for four in map(self.of_kernel, self.kernels))
+        return all((np.abs(four[1:3]) <= NOTHING * four[3]).all() for four in map(self.of_kernel, self.kernels))
 
     @property
     def is_even(self) -> bool:
         """Whether there is no linear part, as for even activations."""
-        return all(abs(four[0]) <= _NOTHING * four[3] for four in map(self.of_kernel, self.kernels))
+        return all(abs(four[0]) <= NOTHING * four[3] for four in map(self.of_kernel, self.kernels))
 
     @cached_property
     def _sizes(self) -> FloatArray:
         diagonals = np.repeat(self.numbers[3::4], 4)
         size = np.abs(self.numbers)
-        return np.where(size > _NOTHING * diagonals, size, diagonals)
+        return np.where(size > NOTHING * diagonals, size, diagonals)
 
 
 def network_weights(spec: MLP | Parallel, readout: bool) -> frozenset[str]:

@@ -37,6 +37,7 @@ def twin_document(result: TwinResult) -> dict[str, Any]:
         "summary": headline(result),
         "kernel": found.kernel,
         "trainable": sorted(found.trainable),
+        "network_trainable": sorted(found.network_trainable),
         "family": found.family,
         "status": found.status,
         "reason": found.reason,

@@ -34,7 +34,7 @@ class KernelFacts:
     def of(cls, found: Match, kernel: str) -> KernelFacts:
         """Return those of a match."""
         deq = coefficients(found.deq, kernel, trainable=found.trainable)
-        network = coefficients(found.spec, kernel, tau0=found.deq.tau0)
+        network = coefficients(found.spec, kernel, tau0=found.deq.tau0, trainable=found.network_trainable)
         numbers = np.array(network.numbers) * units(found.deq.tau0)
         differences = Target.of(found.deq, kernel, found.trainable).misses(numbers, numbers)
         return cls(deq, network, tuple(map(float, differences)))

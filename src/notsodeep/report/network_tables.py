@@ -37,8 +37,13 @@ def network_table(result: TwinResult) -> Table:
         ("A layer of width m maps y to activation(sqrt(weight variance) W y) / sqrt(m), W with N(0, 1) entries.",)
         + several * ("Each branch reads the samples; one readout reads the features of all of them.",)
         + series * ("h_k: Hermite polynomial of degree k, with mean square 1 under N(0, 1).",)
-        + rates * ("Learning rate: multiplier for the weights that feed the layer; 1 for the readout.",),
+        + rates * (f"Learning rate: multiplier for the weights that feed the layer; {_readout(result)}.",),
     )
+
+
+def _readout(result: TwinResult) -> str:
+    trained = "readout" in result.match.network_trainable
+    return "1 for the readout" if trained else "0 for the readout, which is not trained, as the DEQ's is not"
 
 
 def others_table(result: TwinResult) -> Table | None:
