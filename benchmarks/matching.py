@@ -20,7 +20,7 @@ from grid import ACTIVATIONS, KERNELS, deqs, name_of
 
 import notsodeep as nsd
 from notsodeep.activations.lipschitz import lipschitz
-from notsodeep.errors import StabilityWarning
+from notsodeep.errors import ConvergenceError, StabilityWarning
 from notsodeep.experiments.centred import centred_mlp
 from notsodeep.files import replacing
 from notsodeep.kernels.distance import relative_distance
@@ -39,14 +39,20 @@ def size(spec):
     return " + ".join(str(branch.depth) for branch in getattr(spec, "branches", (spec,)))
 
 
+def key_of(deq, kernel):
+    return name_of(deq.activation), f"{deq.sigma_a2:g}", f"{deq.tau0:g}", kernel
+
+
 def row_of(deq, kernel):
     start = time.process_time()
     name, trainable = KERNELS[kernel]
-    m = nsd.match(deq, name, trainable=trainable, on_failure="return")
+    try:
+        m = nsd.match(deq, name, trainable=trainable, on_failure="return")
+        found = m.family, size(m.spec), m.status, f"{m.residual:.1e}", f"{m.distance:.1e}"
+    except (np.linalg.LinAlgError, ConvergenceError) as error:  # it is counted as not matched
+        found = "none", "0", type(error).__name__, "nan", "nan"
     seconds = time.process_time() - start
-    key = name_of(deq.activation), f"{deq.sigma_a2:g}", f"{deq.tau0:g}", kernel
-    found = m.family, size(m.spec), m.status, f"{m.residual:.1e}", f"{m.distance:.1e}", f"{seconds:.2f}"
-    return dict(zip(FIELDS, (*key, *found), strict=True))
+    return dict(zip(FIELDS, (*key_of(deq, kernel), *found, f"{seconds:.2f}"), strict=True))
 
 
 def saved(path):
@@ -69,14 +75,14 @@ def grid(given):
     done, cases = saved(given.save), list(product(deqs(), KERNELS))
     with Progress(len(cases), "designs") as progress:
         for deq, kernel in cases:
-            key = name_of(deq.activation), f"{deq.sigma_a2:g}", f"{deq.tau0:g}", kernel
+            key = key_of(deq, kernel)
             if key not in done:
                 done[key] = row_of(deq, kernel)
                 if given.save is not None:
                     save(done.values(), given.save)
             progress.advance()
-    columns = "networks | not matched | largest residual | distance, median | largest | seconds, median"
-    print(f"| activation | kernel | {columns} |\n|{'---|' * 8}")
+    columns = "networks | not matched | largest residual | distance, median | largest | seconds, median | largest"
+    print(f"| activation | kernel | {columns} |\n|{'---|' * 9}")
     for phi, kernel in product(map(name_of, ACTIVATIONS), KERNELS):
         summary([phi, kernel], [row for row in done.values() if (row["activation"], row["kernel"]) == (phi, kernel)])
     for kernel in KERNELS:
@@ -89,10 +95,11 @@ def summary(cells, rows):
     found = [
         ", ".join(f"{count} {kind}" for kind, count in kinds.most_common()),
         f"{sum(row['status'] != 'matched' for row in rows)}",
-        f"{residual.max():.1e}",
-        f"{np.median(distance):.1e}",
-        f"{distance.max():.1e}",
+        f"{np.nanmax(residual):.1e}",
+        f"{np.nanmedian(distance):.1e}",
+        f"{np.nanmax(distance):.1e}",
         f"{np.median(seconds):.2f}",
+        f"{seconds.max():.1f}",
     ]
     print(f"| {' | '.join([*cells, *found])} |")
 
