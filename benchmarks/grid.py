@@ -37,6 +37,6 @@ def is_stable(deq: nsd.DEQ) -> bool:
     return True
 
 
-def name_of(phi: nsd.Activation) -> str:
+def name_of(phi: str | nsd.Activation) -> str:
     """Return the name of an activation of the grid."""
-    return "cubic" if phi == CUBIC else phi.name
+    return "cubic" if phi == CUBIC else nsd.activation(phi).name
