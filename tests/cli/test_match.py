@@ -229,7 +229,7 @@ def test_bad_data(tmp_path, make, words):
         (["--family", "hermite", "--kernel", "both"], "family='hermite' has one kernel at a time"),
         (["--family", "hermite", "--error", "1e-9", "--scale", "sample"], "error must be at least"),
         (["--weights", "ternery"], "weights must be one of"),
-        (["--sparsity", "0.5"], "sparsity goes with weights='ternary'"),
+        (["--sparsity", "0.5"], "sparsity is of ternary weights"),
         (["--weights", "ternary", "--sparsity", "1"], "sparsity must be a number in [0, 1)"),
         (["--kernel", "both", "--width", "1"], "width must be an integer >= 2"),
         (["--trainable", "recurrent,bias"], "trainable must be"),

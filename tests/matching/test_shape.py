@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from notsodeep.matching import FAMILIES
-from notsodeep.matching.shape import TERMS, hermite_values, scaled
+from notsodeep.matching.hermite_rule import basis
+from notsodeep.matching.shape import TERMS, scaled
 from tests.kernels.functions import FUNCTIONS
 from tests.matching.layers import drawn, hermite, layer
 from tests.reference import naive_equivalent
@@ -170,5 +171,5 @@ def scanned(name, wanted):
 
 def test_hermite_polynomials_are_orthonormal():
     x = np.linspace(-3.0, 3.0, 7)
-    assert_close(hermite_values(x, 9), np.stack([hermite(k, x) for k in range(9)]), ROUNDING)
-    assert [len(hermite_values(x, count)) for count in (1, 2, 3)] == [1, 2, 3]
+    assert_close(basis(x, 9), np.stack([hermite(k, x) for k in range(9)]), ROUNDING)
+    assert [len(basis(x, count)) for count in (1, 2, 3)] == [1, 2, 3]

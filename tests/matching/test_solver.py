@@ -41,13 +41,12 @@ def test_a_curved_valley_is_followed_to_its_root():
     found = least_squares(rosenbrock, np.array([-1.2, 1.0]))
     assert_close(found.z, [1.0, 1.0], ROUNDING)
     assert found.norm <= 2.0 * SOLVED
-    assert found.settled
 
 
 def test_a_root_that_it_starts_at_is_left_alone():
     found = least_squares(rosenbrock, np.array([1.0, 1.0]))
     assert (found.z == 1.0).all()
-    assert (found.norm, found.settled) == (0.0, True)
+    assert found.norm == 0.0
 
 
 @pytest.mark.parametrize("start", [(1.0, 0.0), (0.0, 1.0), (3.0, -2.0)])
@@ -77,21 +76,18 @@ def test_dependent_equations_are_solved_as_well():
     A = random(4, 2) @ random(2, 4, seed=1)
     found = least_squares(affine(A, A @ random(4, seed=2)), random(4, seed=3))
     assert_close(A @ found.z, A @ random(4, seed=2), ROUNDING)
-    assert found.settled
 
 
 def test_dependent_equations_that_contradict_end_at_the_least_squares_point():
     A, b = random(4, 2) @ random(2, 4, seed=1), random(4, seed=2)
     found = least_squares(affine(A, b), random(4, seed=3))
     assert_close(found.norm, np.linalg.norm(A @ (np.linalg.pinv(A) @ b) - b), STATIONARY)
-    assert found.settled
 
 
 def test_an_overdetermined_linear_system_ends_at_the_normal_equations():
     A, b = random(6, 3), random(6, seed=1)
     found = least_squares(affine(A, b), np.zeros(3))
     assert_close(found.z, np.linalg.lstsq(A, b, rcond=None)[0], STATIONARY)
-    assert found.settled
 
 
 def test_a_system_without_solution_ends_at_its_least_squares_point():
@@ -100,7 +96,6 @@ def test_a_system_without_solution_ends_at_its_least_squares_point():
     found = least_squares(circle_and_line(3.0), np.array([1.0, 0.5]))
     assert_close(found.z, [t, t], STATIONARY)
     assert_close(found.norm, np.linalg.norm(circle_and_line(3.0)(np.array([t, t]))), STATIONARY)
-    assert found.settled
 
 
 def test_the_minimum_of_two_valleys_is_the_one_at_the_start():
@@ -113,9 +108,8 @@ def test_the_minimum_of_two_valleys_is_the_one_at_the_start():
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_a_search_cut_short_has_not_settled(steps):
+def test_a_search_cut_short_is_not_there(steps):
     found = least_squares(rosenbrock, np.array([-1.2, 1.0]), steps=steps)
-    assert not found.settled
     assert found.norm > SOLVED
 
 

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from notsodeep.checks import choice, integer, number
+from notsodeep.checks import choice, integer
 from notsodeep.equivalents import coefficients
 from notsodeep.experiments import evidence
 from notsodeep.experiments.evidence import Evidence, compare
 from notsodeep.experiments.finite import LARGEST_SEED, Finite, finite_networks
 from notsodeep.experiments.samples import LabelledSamples
 from notsodeep.kernels.distance import Distance
-from notsodeep.matching import FAMILIES, Match, match
+from notsodeep.matching import Match, match
+from notsodeep.matching.match import check_family
 from notsodeep.matching.target import KERNELS
-from notsodeep.networks.explicit import WEIGHTS
+from notsodeep.networks.explicit import WEIGHTS, checked_sparsity
 from notsodeep.spec import DEQ, trainable_weights
 
 STAGES = ("solving the equations", *evidence.STAGES, "finite networks")
@@ -40,28 +41,12 @@ class TwinConfig:
 
     def __post_init__(self) -> None:
         choice("kernel", self.kernel, KERNELS)
-        choice("family", self.family, ("auto", *FAMILIES, "hermite"))
         integer("max_depth", self.max_depth, low=1, high=3)
         integer("width", self.width, low=_MOST_BRANCHES if self.kernel == "both" else 1)
         integer("seed", self.seed, low=0, high=LARGEST_SEED)
         choice("weights", self.weights, WEIGHTS)
-        trainable_weights(self.deq, self.trainable)
-        self._check_hermite()
-        self._check_sparsity()
-
-    def _check_hermite(self) -> None:
-        if self.family == "hermite" and self.kernel == "both":
-            raise ValueError("family='hermite' has one kernel at a time, got kernel='both': one layer cannot have both")
-        if self.error is not None and self.family != "hermite":
-            raise ValueError(f"error goes with family='hermite', got error={self.error!r} and family={self.family!r}")
-
-    def _check_sparsity(self) -> None:
-        if self.sparsity is None:
-            return
-        if self.weights != "ternary":
-            raise ValueError(f"sparsity goes with weights='ternary', got {self.sparsity!r} and {self.weights!r}")
-        if number("sparsity", self.sparsity, low=0.0) >= 1.0:
-            raise ValueError(f"sparsity must be a number in [0, 1), got {self.sparsity!r}")
+        check_family(self.family, self.kernel, trainable_weights(self.deq, self.trainable), self.error)
+        checked_sparsity(self.weights, self.sparsity)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from notsodeep.activations.gaussian import density
 from notsodeep.matching import leaky_relu
 from notsodeep.matching.families import Family
-from notsodeep.matching.target import Target
+from notsodeep.matching.target import NOTHING, Target
 
 _CLEAR = 1e-9  # relative violation that counts
 
@@ -42,23 +42,23 @@ def _one_layer(target: Target, family: Family, branches: tuple[int, ...]) -> str
     if any(depth > 1 for depth in branches) or target.equal_norms:
         return ""
     _, norms, products, diagonal = target.ck
-    if "ck" in target.kernels and abs(products - 2.0 * norms) > _CLEAR * (products + 2.0 * norms) + 1e-12 * diagonal:
+    if "ck" in target.kernels and abs(products - 2.0 * norms) > _CLEAR * (products + 2.0 * norms) + NOTHING * diagonal:
         return f"one layer has alpha2 / alpha3 = 1/2, here it is {norms / products if products else np.inf:.6g}"
     _, norms, products, diagonal = target.ntk
-    if "ntk" in target.kernels and target.readout == 0.0 and norms > 1e-12 * diagonal:
+    if "ntk" in target.kernels and target.readout == 0.0 and norms > NOTHING * diagonal:
         return f"one layer whose readout is not trained has beta2 = 0, here it is {norms / target.tau0**4:.6g}"
-    if "ntk" in target.kernels and products < 2.0 * norms * (1.0 - _CLEAR) - 1e-12 * diagonal:
+    if "ntk" in target.kernels and products < 2.0 * norms * (1.0 - _CLEAR) - NOTHING * diagonal:
         return f"one layer has beta3 >= 2 beta2 at any learning rate, here beta3 / beta2 is {products / norms:.6g}"
     return ""
 
 
 def _one_chain(target: Target, family: Family, branches: tuple[int, ...]) -> str:
     """A chain of layers has ``beta3 - r alpha3 <= 2 (beta1 / alpha1 - r) alpha3``, r the readout's rate."""
-    if target.kernel != "both" or len(branches) > 1 or target.ck[0] <= 1e-12 * target.ck[3]:
+    if target.kernel != "both" or len(branches) > 1 or target.ck[0] <= NOTHING * target.ck[3]:
         return ""
     left = target.ntk[2] - target.readout * target.ck[2]
     right = 2.0 * (target.ntk[0] / target.ck[0] - target.readout) * target.ck[2]
-    if left <= right + _CLEAR * target.ntk[2] + 1e-12 * target.ntk[3]:
+    if left <= right + _CLEAR * target.ntk[2] + NOTHING * target.ntk[3]:
         return ""
     tau4 = target.tau0**4
     relation = (

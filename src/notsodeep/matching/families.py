@@ -32,4 +32,4 @@ FAMILIES = {
         Family("quartic", series.QUARTIC, bounded=False, sharp=False),
     )
 }
-"""By name, in the order in which ``auto`` tries them."""
+"""By name."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 
@@ -22,9 +24,9 @@ def gauss_hermite(degree: int) -> tuple[FloatArray, FloatArray]:
     return x, w / w.sum()
 
 
-def basis(x: FloatArray, count: int) -> FloatArray:
-    """Return ``h_k(x)`` for ``k < count``, shape ``(count, len(x))``."""
-    out = np.ones((count, x.size))
+def basis(x: Any, count: int) -> Any:
+    """Return ``h_k(x)`` for ``k < count``, shape ``(count, *x.shape)``; x may be complex."""
+    out = np.ones((count, *x.shape), dtype=x.dtype)
     for k in range(1, count):
         below = out[k - 2] if k > 1 else 0.0
         out[k] = (x * out[k - 1] - (k - 1) ** 0.5 * below) / k**0.5

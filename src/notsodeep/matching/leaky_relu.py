@@ -43,13 +43,8 @@ def identity(target: Target) -> str:
     keeps it.
     """
     linear, norms, _, diagonal = target.ck
-    spent = linear + 4.0 * SPENT * norms
-    if abs(spent - diagonal) <= _IDENTITY * diagonal:
-        return ""
-    return (
-        "leaky ReLU layers have gamma2 = tau0^2 alpha1 + 4 (pi/2 - 1) tau0^4 alpha2; "
-        f"here gamma2 = {diagonal:.6g} and the right side is {spent:.6g}"
-    )
+    relation = "leaky ReLU layers have gamma2 = tau0^2 alpha1 + 4 (pi/2 - 1) tau0^4 alpha2; here gamma2"
+    return _broken(relation, diagonal, linear + 4.0 * SPENT * norms)
 
 
 def one_layer(target: Target) -> str:
@@ -59,13 +54,17 @@ def one_layer(target: Target) -> str:
     ``beta3 = (1 + 2 c) e^2 / 2`` and ``kappa2 = (1 + c) m^2 + (k + c pi/2) e^2``, at scale 1.
     """
     linear, norms, products, diagonal = target.ntk
-    spent = linear + 0.5 * math.pi * products - (4.0 - math.pi) * norms
-    if abs(spent - diagonal) <= _IDENTITY * diagonal:
-        return ""
-    return (
+    relation = (
         "one leaky ReLU layer has kappa2 = tau0^2 beta1 + tau0^4 (pi/2 beta3 - (4 - pi) beta2) at any learning rate; "
-        f"here kappa2 = {diagonal:.6g} and the right side is {spent:.6g}"
+        "here kappa2"
     )
+    return _broken(relation, diagonal, linear + 0.5 * math.pi * products - (4.0 - math.pi) * norms)
+
+
+def _broken(relation: str, diagonal: float, right: float) -> str:
+    if abs(right - diagonal) <= _IDENTITY * diagonal:
+        return ""
+    return f"{relation} = {diagonal:.6g} and the right side is {right:.6g}"
 
 
 def not_real(target: Target) -> str:

@@ -17,7 +17,7 @@ from notsodeep.matching.probe import Probe
 from notsodeep.matching.search import Solution
 from notsodeep.matching.sphere_exact import DEFAULT_ERROR
 from notsodeep.matching.sphere_exact import design as sphere_design
-from notsodeep.matching.target import KERNELS, NORMS, Target, has_equal_norms, network_weights
+from notsodeep.matching.target import KERNELS, NAMES, NORMS, Target, has_equal_norms, network_weights
 from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _APART = 0.05  # kernel distance beyond which it is said
 _OFF_SCALE = 0.05  # of the squared norm of samples from the one that a sphere-exact design is for
-_NAMES = {"ck": ("alpha1", "alpha2", "alpha3", "gamma2"), "ntk": ("beta1", "beta2", "beta3", "kappa2")}
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,9 @@ class Match:
     """Why this network was taken, and why others were not; or why there is none"""
     distance: float
     """Kernel distance: the largest difference of the exact kernels over the norms and cosines of the data (by default
-    squared norms of 0.6 to 1.4 times ``tau0**2``, cosines of -0.4 to 0.6). That of two samples is relative to the
-    largest entry at their norms, that of a sample with itself to its value"""
+    squared norms of 0.6 to 1.4 times ``tau0**2``, cosines of -0.4 to 0.6; of data, 5 to 95 % of the squared norms and
+    cosines up to 0.7 in size). That of two samples is relative to the largest entry at their norms, at least a
+    thousandth of the diagonal, that of a sample with itself to its value"""
     idle: tuple[str, ...] = ()
     """Numbers that the data make idle, and that were left out"""
     solutions: tuple[Solution, ...] = ()
@@ -137,7 +137,7 @@ def match(
     ValueError
         When an argument is illegal, the kernel is zero, or the DEQ has no stable fixed point.
     ConvergenceError
-        When no solution was found, none is excluded, and ``on_failure`` is ``"raise"``.
+        When no solution was found, not every size is ruled out, and ``on_failure`` is ``"raise"``.
 
     Notes
     -----
@@ -157,18 +157,16 @@ def match(
     if not isinstance(deq, DEQ):
         raise ValueError(f"deq must be a DEQ, got {deq!r}")
     choice("kernel", kernel, KERNELS)
-    choice("family", family, ("auto", *FAMILIES, "hermite"))
     choice("on_failure", on_failure, ("raise", "return"))
     integer("max_depth", max_depth, low=1, high=3)
     if stats is not None and not isinstance(stats, Statistics):
         raise ValueError(f"stats must be a Statistics, got {stats!r}")
     trained = trainable_weights(deq, trainable)
+    check_family(family, kernel, trained, error)
     if stats is not None:
         warn_if_off_scale(deq, float(stats.squared_norms.mean()))
     if family == "hermite":
         return _of_one_norm(deq, kernel, trained, stats, DEFAULT_ERROR if error is None else error)
-    if error is not None:
-        raise ValueError(f"error goes with family='hermite', got error={error!r} and family={family!r}")
     target = Target.of(deq, kernel, trained, stats)
     for name in target.kernels:
         if target.of_kernel(name)[3] == 0.0:
@@ -179,11 +177,19 @@ def match(
     return _answer(deq, target, trained, family, design(deq, target, probe, family, max_depth), on_failure)
 
 
-def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statistics | None, error: float) -> Match:
-    if kernel == "both":
+def check_family(family: str, kernel: str, trained: frozenset[str], error: float | None) -> None:
+    """Raise ``ValueError`` for a family that is unknown, or cannot be what is asked of it whatever the data."""
+    choice("family", family, ("auto", *FAMILIES, "hermite"))
+    if family != "hermite":
+        if error is not None:
+            raise ValueError(f"error goes with family='hermite', got error={error!r} and family={family!r}")
+    elif kernel == "both":
         raise ValueError("family='hermite' has one kernel at a time, got kernel='both': one layer cannot have both")
-    if kernel == "ntk" and "readout" not in trained:
+    elif kernel == "ntk" and "readout" not in trained:
         raise ValueError(f"family='hermite' trains its readout, got trainable={sorted(trained)} for the DEQ")
+
+
+def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statistics | None, error: float) -> Match:
     if stats is not None and not has_equal_norms(stats):
         raise ValueError(
             "family='hermite' is for samples of equal norm, and those of stats differ: scale each sample to norm "
@@ -210,13 +216,13 @@ def _of_one_norm(deq: DEQ, kernel: str, trained: frozenset[str], stats: Statisti
             f"{found.variance:.3g} / m"
         ),
         distance=found.error,
-        idle=(_NAMES[kernel][NORMS],),
+        idle=(NAMES[kernel][NORMS],),
     )
 
 
 def _answer(deq: DEQ, target: Target, trained: frozenset[str], family: str, found: Found, on_failure: str) -> Match:
     status = "matched" if found.solutions else "not_converged" if found.open else "infeasible"
-    idle = tuple(_NAMES[name][NORMS] for name in target.kernels) if target.equal_norms else ()
+    idle = tuple(NAMES[name][NORMS] for name in target.kernels) if target.equal_norms else ()
     reason = _reason(target, found, family, idle)
     if status == "not_converged" and on_failure == "raise":
         raise ConvergenceError(

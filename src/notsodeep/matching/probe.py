@@ -22,7 +22,7 @@ _COSINES = (-0.4, 0.6)
 _MOST = 0.7  # cosine up to which short series serve
 _ORTHOGONAL = 1e-3  # cosine below which pairs have next to no kernel
 _SHARE = 0.05  # quantile of the squared norms that the range starts at
-_LEAST = 1e-9  # of the diagonal: what differences are relative to at least
+_LEAST = 1e-3  # of the diagonal: smaller entries do not add up to it over a thousand samples
 _SHRINKS = (1.0, 0.5, 0.25, 0.0)
 
 

@@ -48,8 +48,6 @@ class Solution:
     """Largest relative miss of the target's numbers, computed anew from the spec"""
     distance: float
     """Largest relative difference of its exact kernels from the DEQ's over the norms and cosines of the data"""
-    settled: bool
-    """Whether the search ended at a solution or at a stationary point"""
 
     @property
     def matched(self) -> bool:
@@ -65,7 +63,7 @@ def search(
     Where none can exist, the search need not be ``thorough``.
     """
     specs = _closed_forms(target, family, branches)
-    found = [_solution(target, probe, family, spec, True) for spec in specs]
+    found = [_solution(target, probe, family, spec) for spec in specs]
     if not (specs and target.kernel == "ck"):  # else nothing is left free
         found += _searched(deq, target, probe, family, branches, thorough)
     matched = sorted((each for each in found if each.matched), key=lambda each: each.distance)
@@ -78,14 +76,9 @@ def _closed_forms(target: Target, family: Family, branches: tuple[int, ...]) -> 
     return leaky_relu.solutions(target) if (family.name, branches) == ("leaky_relu", (2,)) else []
 
 
-def _solution(target: Target, probe: Probe, family: Family, spec: MLP | Parallel, settled: bool) -> Solution:
-    return Solution(
-        family.name,
-        spec,
-        target.residual(spec),
-        probe.distance(spec, network_weights(spec, target.readout > 0)),
-        settled,
-    )
+def _solution(target: Target, probe: Probe, family: Family, spec: MLP | Parallel) -> Solution:
+    distance = probe.distance(spec, network_weights(spec, target.readout > 0))
+    return Solution(family.name, spec, target.residual(spec), distance)
 
 
 def _searched(
@@ -100,7 +93,7 @@ def _searched(
         return _differences(probe, *design.kernels(z, probe.pairs))
 
     refined: list[tuple[float, FloatArray]] = []  # root mean square differences, and where
-    closest = Point(next(_starts(deq, target, design, thorough)), math.inf, False)
+    closest = Point(next(_starts(deq, target, design, thorough)), math.inf)
     for tried, start in enumerate(_starts(deq, target, design, thorough)):
         if refined and (tried >= _FIRST or len(refined) >= _ENOUGH or refined[0][0] <= _CLOSE or _agree(refined)):
             break
@@ -115,8 +108,8 @@ def _searched(
             refined.sort(key=lambda each: each[0])
         elif point.norm < closest.norm:
             closest = point
-    best, settled = (refined[0][1], True) if refined else (closest.z, closest.settled)
-    return [_solution(target, probe, family, design.spec(best, target.tau0), settled)]
+    best = refined[0][1] if refined else closest.z
+    return [_solution(target, probe, family, design.spec(best, target.tau0))]
 
 
 def _agree(refined: list[tuple[float, FloatArray]]) -> bool:

@@ -10,10 +10,8 @@ import numpy as np
 
 from notsodeep.activations import Activation, Moments, activation
 from notsodeep.checks import FloatArray
-from notsodeep.matching.shape import TERMS, Profile, hermite_values
-
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(16)  # exact for the squares of degree 8
-_WEIGHTS = _WEIGHTS / math.sqrt(2.0 * math.pi)
+from notsodeep.matching.hermite_rule import basis, gauss_hermite
+from notsodeep.matching.shape import TERMS, Profile
 
 _HIDDEN = ((0.1, 0.1), (0.1, -0.1), (0.3, 0.1), (0.02, 0.2))
 
@@ -40,7 +38,7 @@ class SeriesShape:
         return (1.0,) + (0.0,) * (self.size - 1)
 
     def moments(self, theta: Any) -> Moments:
-        """``E[sigma^2] = |theta|^2``, ``E[sigma'^2] = sum_k k theta_k^2``, ``E[sigma sigma''] = sum_k ... ``."""
+        """``E[s'^2] = sum_k k theta_k^2`` and ``E[s s''] = sum_k ((k + 1) (k + 2))^(1/2) theta_k theta_{k+2}``."""
         power = sum(k * a * a for k, a in enumerate(theta, 1))
         coupled = sum(math.sqrt((k + 1) * (k + 2)) * theta[k - 1] * theta[k + 1] for k in range(1, self.size - 1))
         return Moments(
@@ -55,11 +53,11 @@ class SeriesShape:
     def profile(self, theta: Any, scales: Any) -> Profile:
         """Gauss-Hermite sums, exact for these polynomials."""
         axes = [1] * np.ndim(scales)
-        x, weights = (part.reshape(-1, *axes) for part in (_NODES, _WEIGHTS))
-        h = hermite_values(x * scales, self.size + 1)
+        x, weights = (part.reshape(-1, *axes) for part in gauss_hermite(2 * self.size))
+        h = basis(x * scales, self.size + 1)
         value = sum(a * h[k] for k, a in enumerate(theta, 1))
         slope = sum(math.sqrt(k) * a * h[k - 1] for k, a in enumerate(theta, 1))
-        own = hermite_values(x, self.size + 1)
+        own = basis(x, self.size + 1)
         a = [(weights * value * own[k]).sum(axis=0) for k in range(self.size + 1)]
         a += [np.zeros_like(a[0])] * (TERMS - len(a))
         return Profile(np.stack(a), (weights * value**2).sum(axis=0), (weights * slope**2).sum(axis=0))

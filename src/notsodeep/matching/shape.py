@@ -71,11 +71,3 @@ class Shape(Hashable, Protocol):
 def scaled(shape: Shape, theta: Any, factor: Any) -> Any:
     """Return the parameters of ``factor`` times the activation."""
     return np.concatenate([theta[: shape.linear] * factor, theta[shape.linear :]])
-
-
-def hermite_values(x: Any, count: int) -> list[Any]:
-    """Return ``h_k(x)`` for ``k < count``, orthonormal."""
-    values = [np.ones_like(x), x]
-    for k in range(2, count):
-        values.append((x * values[-1] - (k - 1) ** 0.5 * values[-2]) / k**0.5)
-    return values[:count]

@@ -17,7 +17,8 @@ from scipy.special import ndtr
 
 from notsodeep.activations import Activation, Moments, activation
 from notsodeep.checks import FloatArray
-from notsodeep.matching.shape import STEEPEST, TERMS, Profile, hermite_values
+from notsodeep.matching.hermite_rule import basis
+from notsodeep.matching.shape import STEEPEST, TERMS, Profile
 from notsodeep.matching.solver import least_squares
 
 NARROWEST = 0.3
@@ -123,10 +124,10 @@ def _coefficients(given: Slopes, scales: Any, count: int) -> Any:
     up, down = given.right - given.middle, given.middle - given.left
     a = [_mean(given, scales) - _mean(given, 1.0)]
     a.append(scales * ((given.left + given.right) * tail + given.middle * (1.0 - 2.0 * tail)))
-    for k, h in enumerate(hermite_values(x, max(count - 2, 2)), 2):
+    for k, h in enumerate(basis(x, count - 2), 2):
         jumps = up + down if k % 2 == 0 else up - down
         a.append(scales**2 / math.sqrt(k * (k - 1)) * (scales / t) ** (k - 2) * bend * h * jumps)
-    return np.stack(np.broadcast_arrays(*a[:count]))
+    return np.stack(np.broadcast_arrays(*a))
 
 
 def _blurred_scale(given: Slopes, scales: Any) -> Any:

@@ -17,7 +17,6 @@ Function = Callable[[Any], Any]
 _STEP = 1e-30  # a complex step has no subtraction, so it can be this small
 SOLVED = 2e-15
 """Largest residual at which equations count as solved to rounding"""
-_FLAT = 1e-6  # relative gradient below which a point is stationary
 _HELD = 1e-13  # norm of the equations at the end of a refinement
 _NEARBY = 1e-4  # largest of them on the way
 _LEAST_GAIN = 0.02  # in the sum of squares, of a step that is followed by another
@@ -31,8 +30,6 @@ class Point(NamedTuple):
     z: FloatArray
     norm: float
     """Root of the sum of squares"""
-    settled: bool
-    """Whether the point solves the equations, or no small step lowers the sum of squares"""
 
 
 def with_jacobian(f: Function, z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -54,7 +51,7 @@ def least_squares(f: Function, z: FloatArray, steps: int = 40) -> Point:
         damping = 1e-2
         for _ in range(steps):
             if not (np.isfinite(r).all() and np.isfinite(jacobian).all()):
-                return Point(z, np.inf, False)
+                return Point(z, np.inf)
             if np.abs(r).max() <= SOLVED:
                 break
             for _ in range(_TRIALS):
@@ -68,9 +65,7 @@ def least_squares(f: Function, z: FloatArray, steps: int = 40) -> Point:
             z, damping = there, max(0.1 * damping, 1e-16)
             r, jacobian = with_jacobian(f, z)
         norm = float(np.linalg.norm(r))
-        largest = np.linalg.norm(jacobian, axis=0).max() * norm
-        flat = bool(np.abs(jacobian.T @ r).max() <= _FLAT * largest)
-    return Point(z, norm if np.isfinite(norm) else np.inf, flat or bool(np.abs(r).max() <= SOLVED))
+    return Point(z, norm if np.isfinite(norm) else np.inf)
 
 
 def _damped_step(jacobian: FloatArray, r: FloatArray, damping: float) -> FloatArray:

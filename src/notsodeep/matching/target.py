@@ -14,6 +14,8 @@ from notsodeep.equivalents.coefficients import coefficients
 from notsodeep.spec import DEQ, MLP, Parallel, trainable_weights
 
 KERNELS = ("ck", "ntk", "both")
+NAMES = {"ck": ("alpha1", "alpha2", "alpha3", "gamma2"), "ntk": ("beta1", "beta2", "beta3", "kappa2")}
+"""The four numbers that a kernel depends on, in the order of ``Coefficients.numbers``"""
 NORMS = 1
 """Place of the number that weighs the fluctuations of norms, among the four of a kernel"""
 NOTHING = 1e-12

@@ -84,7 +84,7 @@ class ExplicitNetwork(FiniteNetwork):
         super().__init__(in_features, width, out_features)
         self.spec = spec
         self.weights = choice("weights", weights, WEIGHTS)
-        self.sparsity = _sparsity(self.weights, sparsity)
+        self.sparsity = checked_sparsity(self.weights, sparsity)
         normal = NormalWeights(seed, dtype)
         draw = normal if self.sparsity is None else partial(normal.ternary, self.sparsity)
         fan_in = [self.in_features] + [self.width] * (spec.depth - 1)
@@ -144,7 +144,8 @@ class ExplicitNetwork(FiniteNetwork):
         return {"weights": self.weights, "sparsity": self.sparsity}
 
 
-def _sparsity(weights: str, sparsity: float | None) -> float | None:
+def checked_sparsity(weights: str, sparsity: float | None) -> float | None:
+    """Return the share of zeros, None for Gaussian weights; raise ``ValueError`` for an illegal one."""
     if weights == "gaussian":
         if sparsity is not None:
             raise ValueError(f"sparsity is of ternary weights; leave it out with weights={weights!r}, got {sparsity!r}")

@@ -14,7 +14,8 @@ from notsodeep.data import Dataset
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.matching.plan import sizes
 from notsodeep.matching.search import Solution
-from notsodeep.report.facts import NAMES, Facts, KernelFacts
+from notsodeep.matching.target import NAMES
+from notsodeep.report.facts import Facts, KernelFacts
 from notsodeep.report.wording import headline
 from notsodeep.spec import DEQ, Spec, layers_of, to_dict
 

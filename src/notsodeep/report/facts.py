@@ -17,9 +17,6 @@ from notsodeep.kernels.scalar import RestPoint, rest_point
 from notsodeep.matching import Match
 from notsodeep.matching.target import Target, units
 
-NAMES = {"ck": ("alpha1", "alpha2", "alpha3", "gamma2"), "ntk": ("beta1", "beta2", "beta3", "kappa2")}
-"""The four numbers that a kernel depends on, in the order of ``Coefficients.numbers``"""
-
 
 @dataclass(frozen=True)
 class KernelFacts:

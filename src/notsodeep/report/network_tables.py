@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.matching.search import TOLERANCE
-from notsodeep.report.facts import NAMES, Facts
+from notsodeep.matching.target import NAMES
+from notsodeep.report.facts import Facts
 from notsodeep.report.formulas import formula
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.table import Table
