@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import notsodeep as nsd
-from notsodeep.experiments.readout import RIDGE, accuracy, fitted_readout
+from notsodeep.experiments.readout import accuracy, fitted_readout
 from notsodeep.experiments.samples import load_samples
 from notsodeep.networks import ExplicitNetwork
+from notsodeep.networks.ridge import RIDGE
 from tests.tolerances import LINEAR_SOLVE, SAME_ACCURACY, assert_close
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import notsodeep as nsd
-from notsodeep.experiments.readout import RIDGE
 from notsodeep.experiments.samples import load_samples
 from notsodeep.experiments.twin import STAGES, TwinConfig, check_model, run_twin
 from notsodeep.networks import DEQNetwork, ParallelNetwork
+from notsodeep.networks.ridge import RIDGE
 from tests.tolerances import CENTRAL, FLOAT32_READOUT, ROUNDING, assert_close
 
 

@@ -8,17 +8,14 @@ from sklearn.kernel_ridge import KernelRidge
 
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.samples import LabelledSamples
-
-RIDGE = 1e-3
-"""Ridge of all regressions, relative to the mean diagonal of the training kernel."""
+from notsodeep.networks import fit_ridge, one_hot
+from notsodeep.networks.ridge import RIDGE
 
 
 def fitted_readout(features: torch.Tensor, samples: LabelledSamples) -> torch.Tensor:
-    """Ridge regression of the classes on the features, through their n x n kernel: weights ``(classes, width)``."""
-    wide = features.double()
-    kernel = wide @ wide.T
-    kernel.diagonal().add_(RIDGE * kernel.diagonal().mean())
-    return (torch.linalg.solve(kernel, torch.from_numpy(_targets(samples))).T @ wide).to(features.dtype)
+    """Ridge regression of the classes on the features: weights ``(classes, width)``, no bias."""
+    weight, _ = fit_ridge(features, torch.from_numpy(_targets(samples)), RIDGE, intercept=False)
+    return weight.to(features.dtype)
 
 
 def kernel_accuracy(inside: FloatArray, across: FloatArray, samples: LabelledSamples) -> float:
@@ -35,5 +32,5 @@ def accuracy(scores: FloatArray, samples: LabelledSamples) -> float:
 
 def _targets(samples: LabelledSamples) -> FloatArray:
     """One column a class, 1 in the column of the sample's class, centred."""
-    one_hot = samples.train.y[:, None] == np.array(samples.train.classes)[None, :]
-    return one_hot.astype(np.float64) - 1.0 / len(samples.train.classes)
+    classes = samples.train.classes
+    return one_hot(samples.train.y, classes).numpy() - 1.0 / len(classes)

@@ -4,17 +4,24 @@ from notsodeep.networks.deq import DEQNetwork
 from notsodeep.networks.empirical import empirical_ck
 from notsodeep.networks.explicit import ExplicitNetwork
 from notsodeep.networks.fixed_point import SolveRecord
+from notsodeep.networks.labels import class_indices, one_hot
 from notsodeep.networks.memory import memory_bits
 from notsodeep.networks.parallel import ParallelNetwork
+from notsodeep.networks.ridge import RidgeChoice, RidgeReadout, fit_ridge
 from notsodeep.networks.storage import load, save
 
 __all__ = [
     "DEQNetwork",
     "ExplicitNetwork",
     "ParallelNetwork",
+    "RidgeChoice",
+    "RidgeReadout",
     "SolveRecord",
+    "class_indices",
     "empirical_ck",
+    "fit_ridge",
     "load",
     "memory_bits",
+    "one_hot",
     "save",
 ]
