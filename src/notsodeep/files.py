@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterator
@@ -21,4 +22,11 @@ def replacing(path: StrPath) -> Iterator[Path]:
         yield partial
         os.replace(partial, path)
     finally:
+        partial.unlink(missing_ok=True)
+
+
+def discard_partials(path: StrPath) -> None:
+    """Remove what :func:`replacing` left beside ``path`` in a process that was killed."""
+    path = Path(path)
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         partial.unlink(missing_ok=True)

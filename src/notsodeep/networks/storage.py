@@ -50,7 +50,7 @@ def save(net: Network, path: StrPath) -> None:
     >>> torch.equal(again(torch.eye(3)), net(torch.eye(3)))
     True
     """
-    described = _describe(net)
+    described = describe(net)
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"path must lie in an existing folder, got {path}")
@@ -79,7 +79,14 @@ def load(path: StrPath) -> Network:
         raise DataError(f"{path} does not describe a network that can be built again: {why}") from error
 
 
-def _describe(net: Any) -> dict[str, Any]:
+def describe(net: Any) -> dict[str, Any]:
+    """Return all that makes a network but its weights, as JSON data.
+
+    Raises
+    ------
+    ValueError
+        When ``net`` is no network of this package, or an activation of its spec was made from a callable.
+    """
     kind = type(net).__name__
     if _CLASSES.get(kind) is not type(net):
         raise ValueError(f"net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got {kind}")
