@@ -9,7 +9,7 @@ import torch
 from notsodeep.activations import Activation
 from notsodeep.errors import ConvergenceError, StabilityWarning
 from notsodeep.kernels.scalar import rest_point
-from notsodeep.networks import DEQNetwork, SolveRecord
+from notsodeep.networks import DEQNetwork
 from notsodeep.spec import DEQ
 from tests.reference import finite_ntk as reference
 from tests.tolerances import EQUILIBRIUM, EQUILIBRIUM_FLOAT32, EXACT, FORWARD, RECORDED, REFERENCE_STATE, SHIFT
@@ -93,9 +93,13 @@ def test_record_counts_the_iterations_of_a_loop_by_hand():
             last, Z, count = Z, step(Z), count + 1
     solved, record = net.solve(X)
     assert record.iterations == count
-    torch.testing.assert_close(solved, Z, rtol=0, atol=EXACT)
-    assert record.residual == pytest.approx(float(((Z - last).norm(dim=1) / Z.norm(dim=1)).max()), rel=RECORDED)
-    assert record == SolveRecord(True, count, record.residual, 0, tol)
+    slowest = record.steps == count
+    torch.testing.assert_close(solved[slowest], Z[slowest], rtol=0, atol=EXACT)
+    assert float(((solved - Z).norm(dim=1) / Z.norm(dim=1)).max()) <= 10 * tol  # left out when they were done
+    moves = (Z - last).norm(dim=1) / Z.norm(dim=1)
+    torch.testing.assert_close(record.residuals[slowest], moves[slowest], rtol=RECORDED, atol=0)
+    assert (record.converged, record.iterations, record.unconverged, record.tolerance) == (True, count, 0, tol)
+    assert record.residual == float(record.residuals.max())
 
 
 def test_a_linear_network_without_recurrence_needs_one_iteration():

@@ -117,15 +117,7 @@ def test_gradient_descent_lowers_the_loss():
 
 
 def test_a_gradient_that_is_not_reached_raises():
-    net = network("relu", width=60)
-    loss = net(batch()).sum()
-    net.max_iter = 3
+    net = network("tanh", width=60, max_iter=3)
+    loss = net(torch.zeros(2, 4)).sum()  # the equilibrium is 0, which needs one iteration
     with pytest.raises(ConvergenceError, match=r"gradient through the equilibrium.*after 3 iterations.*lower sigma_a2"):
         loss.backward()
-
-
-def test_second_derivatives_raise():
-    net = network()
-    (slope,) = torch.autograd.grad(net(batch()).sum(), net.A, create_graph=True)
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        slope.sum().backward()

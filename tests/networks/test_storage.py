@@ -147,7 +147,7 @@ def test_metadata_say_what_is_inside(saved):
     assert found == {
         "version": 1,
         "kind": "DEQNetwork",
-        "options": {"tol": None, "max_iter": 1000},
+        "options": {"tol": None, "max_iter": 1000, "solver": "plain", "gradient": "implicit"},
         "in_features": 5,
         "width": 12,
         "out_features": 3,

@@ -3,20 +3,26 @@
 from notsodeep.networks.deq import DEQNetwork
 from notsodeep.networks.empirical import empirical_ck
 from notsodeep.networks.explicit import ExplicitNetwork
-from notsodeep.networks.fixed_point import SolveRecord
+from notsodeep.networks.feature_cache import cached_features
 from notsodeep.networks.labels import class_indices, one_hot
 from notsodeep.networks.memory import memory_bits
 from notsodeep.networks.parallel import ParallelNetwork
 from notsodeep.networks.ridge import RidgeChoice, RidgeReadout, fit_ridge
+from notsodeep.networks.solvers import SolveRecord
 from notsodeep.networks.storage import load, save
+from notsodeep.networks.training import Epoch, TrainResult, TrainSettings, train
 
 __all__ = [
     "DEQNetwork",
+    "Epoch",
     "ExplicitNetwork",
     "ParallelNetwork",
     "RidgeChoice",
     "RidgeReadout",
     "SolveRecord",
+    "TrainResult",
+    "TrainSettings",
+    "cached_features",
     "class_indices",
     "empirical_ck",
     "fit_ridge",
@@ -24,4 +30,5 @@ __all__ = [
     "memory_bits",
     "one_hot",
     "save",
+    "train",
 ]

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.special import ndtri
 
-from notsodeep.checks import integer
+from notsodeep.checks import choice, integer, number
+from notsodeep.networks.weight import OPTIMIZERS, PARAMETRIZATIONS, Factor, Weight
+from notsodeep.spec import trainable_weights
+
+PRECISIONS = (torch.float32, torch.float64)
 
 
 class FiniteNetwork(torch.nn.Module, ABC):
     """Network of finite width: hidden features ``(n, width)`` and a linear ``readout`` on top of them."""
 
     readout: torch.nn.Linear
+    spec: Any
+    """The model"""
 
     def __init__(self, in_features: int, width: int, out_features: int) -> None:
         super().__init__()
@@ -30,12 +37,107 @@ class FiniteNetwork(torch.nn.Module, ABC):
 
     @property
     @abstractmethod
+    def hidden_weights(self) -> dict[str, Weight]:
+        """Weights below the readout by the names that the spec has for them (:func:`notsodeep.spec.weight_names`)."""
+
+    @abstractmethod
+    def hidden_factors(self, batch: torch.Tensor, cotangent: torch.Tensor) -> tuple[torch.Tensor, dict[str, Factor]]:
+        """Return the features of a batch and, for ``f = features . cotangent``, the gradients in the hidden weights."""
+
+    @property
+    @abstractmethod
     def options(self) -> dict[str, Any]:
         """Keyword arguments of the constructor that neither the spec, the sizes nor the weights tell."""
 
     def forward(self, X: Any) -> torch.Tensor:
         """Return ``features(X) @ readout.weight.T``, of shape ``(n, out_features)``."""
         return self.readout(self.features(X))
+
+    def parameter_groups(
+        self,
+        lr: float,
+        trainable: str | Iterable[str] = "all",
+        *,
+        parametrization: str = "ntk",
+        optimizer: str = "sgd",
+    ) -> list[dict[str, Any]]:
+        """Return groups of weights for a torch optimiser, named as in the spec, each with its learning rate.
+
+        Parameters
+        ----------
+        lr : float
+            Learning rate of weights whose spec has the multiplier 1 (>= 0); those of a layer get ``lr`` times its
+            ``learning_rate``.
+        trainable : "all" or names
+            Weights to train (:func:`notsodeep.spec.weight_names`). The others are in no group.
+        parametrization : {"ntk", "standard"}
+            ``"ntk"``: weights start as N(0, 1) and are multiplied by ``sigma``; under plain gradient descent these are
+            the rates that the spec's NTK assumes. ``"standard"``: the rates (and Adam's ``eps``) that make training
+            that of a network whose weights start as N(0, sigma^2 / fan-in), on inputs with entries of order 1, with
+            learning rate ``lr``; the weights that are stored stay those of the NTK parametrisation.
+        optimizer : {"sgd", "adam"}
+            What the groups are for: steps of SGD scale with the square of a factor of the weights, those of Adam with
+            the factor itself. Without effect for ``"ntk"``.
+
+        Raises
+        ------
+        ValueError
+            When an argument is illegal.
+
+        Notes
+        -----
+        Weights ``V = c W`` with ``c = sigma / sqrt(fan-in)`` (``c = sigma`` for a bias) compute the same function. A
+        step ``-lr dL/dV`` of theirs is a step ``-(lr / c^2) dL/dW`` here, and Adam's step ``-lr m / (sqrt(v) + eps)``
+        is ``-(lr / c) m / (sqrt(v) + c eps)``. Weight decay belongs to the parametrisation and is not translated.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from notsodeep.networks import DEQNetwork, ExplicitNetwork
+        >>> from notsodeep.spec import DEQ, MLP, Layer
+        >>> net = ExplicitNetwork(MLP((Layer("tanh", learning_rate=0.5),)), in_features=3, width=8)
+        >>> [(group["name"], group["lr"]) for group in torch.optim.SGD(net.parameter_groups(0.1)).param_groups]
+        [('layer1', 0.05), ('readout', 0.1)]
+        >>> deq = DEQNetwork(DEQ("tanh", sigma_a2=0.2, sigma_b2=0.8), in_features=3, width=8)
+        >>> [group["lr"] for group in deq.parameter_groups(0.1, ("recurrent", "readout"), parametrization="standard")]
+        [4.0, 0.8]
+        """
+        lr = number("lr", lr, low=0.0)
+        choice("parametrization", parametrization, PARAMETRIZATIONS)
+        choice("optimizer", optimizer, OPTIMIZERS)
+        chosen = trainable_weights(self.spec, trainable)
+        groups = []
+        for name, weight in self.named_weights.items():
+            if name in chosen:
+                options = weight.rates(lr, parametrization, optimizer)
+                groups.append({"name": name, "params": [weight.value], **options})
+        return groups
+
+    @property
+    def named_weights(self) -> dict[str, Weight]:
+        """All weights by the names that the spec has for them, in the order in which the input meets them."""
+        return self.hidden_weights | {"readout": Weight(self.readout.weight, 1.0, self.width)}
+
+    def factors(self, X: Any, output: int = 0) -> dict[str, Factor]:
+        """Return what the gradients of one output in each weight are made of, sample by sample.
+
+        Parameters
+        ----------
+        X : torch.Tensor or array_like
+            Samples ``(n, in_features)``.
+        output : int
+            Which output.
+
+        Returns
+        -------
+        dict of str to Factor
+            By the name of the weight. The gradient of sample i is the outer product of row i of ``slopes`` and of
+            ``inputs``; times the root of the learning-rate multiplier of the spec.
+        """
+        integer("output", output, low=0, high=self.out_features - 1)
+        row = self.readout.weight[output].detach()
+        features, factors = self.hidden_factors(self._batch(X).detach(), row)
+        return factors | {"readout": Factor(None, features)}
 
     def extra_repr(self) -> str:
         """Return what ``repr`` shows beside the readout."""
@@ -53,7 +155,7 @@ class NormalWeights:
     """
 
     def __init__(self, seed: int, dtype: torch.dtype) -> None:
-        if dtype not in (torch.float32, torch.float64):
+        if dtype not in PRECISIONS:
             raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
         self._dtype = dtype
         self._generator = torch.Generator("cpu").manual_seed(integer("seed", seed, low=0))
@@ -92,6 +194,8 @@ def as_batch(X: Any, in_features: int, like: torch.Tensor) -> torch.Tensor:
     ValueError
         When ``X`` has another shape, is empty, not real, not finite, or on another device.
     """
+    if like.dtype not in PRECISIONS:
+        raise ValueError(f"networks compute in torch.float32 or torch.float64, got weights of {like.dtype}")
     if not isinstance(X, torch.Tensor):
         X = torch.from_numpy(_real_array(X)).to(like.device)
     if X.is_complex():
@@ -100,11 +204,35 @@ def as_batch(X: Any, in_features: int, like: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"X must have shape (n, {in_features}) with n >= 1, got {tuple(X.shape)}")
     if X.device != like.device:
         raise ValueError(f"X must be on the device of the network, {like.device}, got {X.device}")
-    finite = torch.isfinite(X).all(dim=1)
-    if not finite.all():
-        bad = torch.nonzero(~finite)
-        raise ValueError(f"X has NaN or infinite values ({len(bad)} samples, the first is row {int(bad[0])})")
-    return X.to(like.dtype)
+    return _Finite.apply(X).to(like.dtype)
+
+
+class _Finite(torch.autograd.Function):
+    """Its argument, which must be finite; a function of its own so that ``torch.func`` can look through it."""
+
+    @staticmethod
+    def forward(X: torch.Tensor) -> torch.Tensor:
+        finite = torch.isfinite(X).all(dim=-1)
+        if not finite.all():
+            bad = torch.nonzero(~finite.flatten())
+            raise ValueError(f"X has NaN or infinite values ({len(bad)} samples, the first is row {int(bad[0])})")
+        return X.view_as(X)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        return grad
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: torch.Tensor) -> torch.Tensor:
+        return tangent.view_as(tangent)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None], X: torch.Tensor) -> tuple[torch.Tensor, int | None]:
+        return _Finite.apply(X), in_dims[0]
 
 
 def _real_array(X: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

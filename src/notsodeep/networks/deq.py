@@ -1,4 +1,4 @@
-"""Finite deep equilibrium network: forward by plain iteration, gradients by implicit differentiation."""
+"""Finite deep equilibrium network: the forward pass by a fixed-point solver, gradients by implicit differentiation."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import math
 from typing import Any, final
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from notsodeep.checks import choice, integer, number
 from notsodeep.kernels.scalar import rest_point
 from notsodeep.networks.base import FiniteNetwork, NormalWeights
-from notsodeep.networks.fixed_point import SolveRecord, default_tolerance, iterate, require_convergence
+from notsodeep.networks.equilibrium import GRADIENTS, Equations, equilibrium
+from notsodeep.networks.solvers import SOLVERS, SolveRecord
+from notsodeep.networks.weight import Factor, Weight
 from notsodeep.spec import DEQ
 
 
@@ -34,10 +35,17 @@ class DEQNetwork(FiniteNetwork):
     dtype : torch.dtype
         ``torch.float64`` or ``torch.float32``.
     tol : float, optional
-        Relative step ``|z_new - z| / |z_new|`` at which a sample has converged; 100 times the
+        Relative step ``|f(z) - z| / |f(z)|`` at which a sample has converged; 100 times the
         machine epsilon of the network's dtype when not given. It holds for the gradient's iteration too.
     max_iter : int
         Most iterations, one matrix product each.
+    solver : {"plain", "anderson", "broyden"}
+        ``plain`` iterates ``z <- f(z)``, the cheapest way where the model contracts well; ``anderson`` and ``broyden``
+        need fewer products near instability, and more time and memory for each. It solves for the gradient too.
+    gradient : {"implicit", "one_step", "unrolled"}
+        ``implicit``: exact, one more linear system to solve. ``one_step``: the gradient of the last application of the
+        layer alone, biased by a share of about ``sigma_a2 E[phi'^2]`` and more. ``unrolled``: exact, through as many
+        plain iterations as the solution took, all of which are held in memory.
 
     Raises
     ------
@@ -49,8 +57,9 @@ class DEQNetwork(FiniteNetwork):
     Source: arXiv:2402.02697, equations (1)-(3). With ``d = phi'(u) / sqrt(m)`` at the pre-activations ``u`` of
     the equilibrium, the gradient ``v`` with respect to ``u`` solves ``v = d * (g + sigma_a A^T v)`` for the
     gradient ``g`` with respect to ``z``; then ``A`` gets ``sigma_a v z^T``, ``B`` gets ``sigma_b v x^T`` and ``c`` gets
-    ``sigma_c v``.
-    Gradients cannot be differentiated again.
+    ``sigma_c v``. Derivatives of the gradient, forward-mode ones, and ``torch.func`` (``vmap``, ``jacrev``, ``jacfwd``,
+    ``hessian``) solve systems of the same form. Under ``torch.autocast`` the equilibrium stays in the network's own
+    precision; half precision, in which no useful tolerance can be reached, is refused.
 
     Examples
     --------
@@ -63,6 +72,7 @@ class DEQNetwork(FiniteNetwork):
     (torch.Size([3, 64]), True)
     """
 
+    spec: DEQ
     c: torch.nn.Parameter | None
 
     def __init__(
@@ -76,6 +86,8 @@ class DEQNetwork(FiniteNetwork):
         dtype: torch.dtype = torch.float64,
         tol: float | None = None,
         max_iter: int = 1000,
+        solver: str = "plain",
+        gradient: str = "implicit",
     ) -> None:
         if not isinstance(spec, DEQ):
             raise ValueError(f"spec must be a DEQ, got {spec!r}")
@@ -83,6 +95,8 @@ class DEQNetwork(FiniteNetwork):
         self.spec = spec
         self.tol = None if tol is None else number("tol", tol, low=0.0, strict=True)
         self.max_iter = integer("max_iter", max_iter, low=1)
+        self.solver = choice("solver", solver, SOLVERS)
+        self.gradient = choice("gradient", gradient, GRADIENTS)
         self.activation = rest_point(spec).activation
         normal = NormalWeights(seed, dtype)
         self.A = normal(self.width, self.width)
@@ -105,7 +119,9 @@ class DEQNetwork(FiniteNetwork):
         ConvergenceError
             When a sample does not reach its equilibrium; from ``backward``, when its gradient is not reached.
         """
-        return _Equilibrium.apply(self._injected(X), self.A, self)
+        batch = self._batch(X)
+        with torch.autocast(batch.device.type, enabled=False):
+            return equilibrium(self._equations(), self._injected(batch), self.A, self.gradient)
 
     def solve(self, X: Any, *, on_failure: str = "raise") -> tuple[torch.Tensor, SolveRecord]:
         """Return the equilibria ``(n, width)``, without gradient, and the record of the iteration.
@@ -125,64 +141,45 @@ class DEQNetwork(FiniteNetwork):
             When a sample does not reach its equilibrium, unless ``on_failure="return"``.
         """
         choice("on_failure", on_failure, ("raise", "return"))
+        batch = self._batch(X)
+        with torch.no_grad(), torch.autocast(batch.device.type, enabled=False):
+            return self._equations().solve(self._injected(batch), self.A, on_failure)
+
+    @property
+    def hidden_weights(self) -> dict[str, Weight]:
+        """``recurrent``, ``input`` and, if there is one, ``bias``."""
+        found = {
+            "recurrent": Weight(self.A, math.sqrt(self.spec.sigma_a2), self.width),
+            "input": Weight(self.B, math.sqrt(self.spec.sigma_b2), self.in_features),
+        }
+        return found if self.c is None else found | {"bias": Weight(self.c, math.sqrt(self.spec.sigma_c2), 1)}
+
+    def hidden_factors(self, batch: torch.Tensor, cotangent: torch.Tensor) -> tuple[torch.Tensor, dict[str, Factor]]:
+        """Return the equilibria of a batch and the gradients of ``z . cotangent``, by one linear system a sample."""
         with torch.no_grad():
-            Z, record = self._equilibrium(self._injected(X), self.A)
-        if on_failure == "raise":
-            self._require(record, "the equilibrium", len(Z))
-        return Z, record
+            injected, equations = self._injected(batch), self._equations()
+            Z, _ = equations.solve(injected, self.A)
+            slopes = equations.pull_back(injected, self.A, Z, cotangent.expand_as(Z))
+        inputs = {"recurrent": Z, "input": batch, "bias": None}
+        return Z, {name: Factor(weight.sigma * slopes, inputs[name]) for name, weight in self.hidden_weights.items()}
 
     @property
     def options(self) -> dict[str, Any]:
-        """Settings of the iteration, as the constructor takes them."""
-        return {"tol": self.tol, "max_iter": self.max_iter}
+        """Settings of the solver, as the constructor takes them."""
+        return {"tol": self.tol, "max_iter": self.max_iter, "solver": self.solver, "gradient": self.gradient}
 
-    def _injected(self, X: Any) -> torch.Tensor:
-        inputs = math.sqrt(self.spec.sigma_b2) * self._batch(X) @ self.B.T
+    def _injected(self, batch: torch.Tensor) -> torch.Tensor:
+        inputs = math.sqrt(self.spec.sigma_b2) * batch @ self.B.T
         return inputs if self.c is None else inputs + math.sqrt(self.spec.sigma_c2) * self.c
 
-    def _preactivation(self, Z: torch.Tensor, injected: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
-        return torch.addmm(injected, Z, A.T, alpha=math.sqrt(self.spec.sigma_a2))
-
-    def _equilibrium(self, injected: torch.Tensor, A: torch.Tensor) -> tuple[torch.Tensor, SolveRecord]:
-        """Iterate from ``z = 0``, whose image needs no matrix product."""
-        scale = 1.0 / math.sqrt(self.width)
-        return self._iterate(
-            lambda Z: scale * self.activation(self._preactivation(Z, injected, A)),
-            scale * self.activation(injected.detach()),
+    def _equations(self) -> Equations:
+        return Equations(
+            activation=self.activation,
+            gain=math.sqrt(self.spec.sigma_a2),
+            width=self.width,
+            solver=self.solver,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            what=f"{self.spec!r} at width {self.width}",
+            cause=f"sigma_a2 (now {self.spec.sigma_a2:g})",
         )
-
-    def _adjoint(
-        self, grad: torch.Tensor, Z: torch.Tensor, injected: torch.Tensor, A: torch.Tensor
-    ) -> tuple[torch.Tensor, SolveRecord]:
-        """Solve ``v = d * (grad + sigma_a A^T v)``, the gradient with respect to the pre-activations."""
-        slope = self.activation.derivative(self._preactivation(Z, injected, A)) / math.sqrt(self.width)
-        return self._iterate(lambda V: slope * self._preactivation(V, grad, A.T), slope * grad)
-
-    def _iterate(self, step: Any, start: torch.Tensor) -> tuple[torch.Tensor, SolveRecord]:
-        tol = default_tolerance(start.dtype) if self.tol is None else self.tol
-        return iterate(step, start, tol=tol, max_iter=self.max_iter)
-
-    def _require(self, record: SolveRecord, what: str, n: int) -> None:
-        cause = f"sigma_a2 (now {self.spec.sigma_a2:g})"
-        require_convergence(record, f"{what} of {self.spec!r} at width {self.width}", n, cause)
-
-
-class _Equilibrium(torch.autograd.Function):
-    """The equilibrium as a function of what is injected (``sigma_b B x + sigma_c c``) and of ``A``."""
-
-    @staticmethod
-    def forward(ctx: Any, injected: torch.Tensor, A: torch.Tensor, net: DEQNetwork) -> torch.Tensor:
-        Z, record = net._equilibrium(injected, A)
-        net._require(record, "the equilibrium", len(Z))
-        ctx.net = net
-        ctx.save_for_backward(injected, A, Z)
-        return Z
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        injected, A, Z = ctx.saved_tensors
-        V, record = ctx.net._adjoint(grad, Z, injected, A)
-        ctx.net._require(record, "the gradient through the equilibrium", len(Z))
-        to_A = math.sqrt(ctx.net.spec.sigma_a2) * V.T @ Z if ctx.needs_input_grad[1] else None
-        return V, to_A, None

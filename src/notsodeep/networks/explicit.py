@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, final
 
@@ -10,6 +12,7 @@ import torch
 
 from notsodeep.checks import choice, number
 from notsodeep.networks.base import FiniteNetwork, NormalWeights
+from notsodeep.networks.weight import Factor, Weight
 from notsodeep.spec import MLP
 
 WEIGHTS = ("gaussian", "ternary")
@@ -67,6 +70,8 @@ class ExplicitNetwork(FiniteNetwork):
     (torch.Size([3, 10]), torch.Size([3, 64]))
     """
 
+    spec: MLP
+
     def __init__(
         self,
         spec: MLP,
@@ -101,42 +106,42 @@ class ExplicitNetwork(FiniteNetwork):
         ValueError
             When ``X`` has another shape or is not finite.
         """
-        Y = self._batch(X)
+        return deque(self._layers(self._batch(X)), maxlen=1).pop()[1]
+
+    def _layers(self, batch: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the pre-activations and the output of each layer."""
+        Y = batch
         for i, (layer, W) in enumerate(zip(self.spec.layers, self.layers, strict=True), 1):
             U = math.sqrt(layer.weight_var) * Y @ W.T
             if layer.bias_var > 0:
                 U = U + math.sqrt(layer.bias_var) * self.biases[f"bias{i}"]
             Y = layer.activation(U) / math.sqrt(self.width)
-        return Y
+            yield U, Y
 
-    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Return groups for a torch optimiser: ``lr`` times each layer's ``learning_rate``, ``lr`` for the readout.
-
-        A layer's rate is that of its weights and of its bias, which are groups of their own. Under plain gradient
-        descent these are the rates that the spec's NTK assumes. Ternary weights are no longer ternary once they are
-        trained: to keep them so, hand the optimiser the readout alone.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from notsodeep.networks import ExplicitNetwork
-        >>> from notsodeep.spec import MLP, Layer
-        >>> net = ExplicitNetwork(MLP((Layer("tanh", learning_rate=0.5),)), in_features=3, width=8)
-        >>> [(group["name"], group["lr"]) for group in torch.optim.SGD(net.parameter_groups(0.1)).param_groups]
-        [('layer1', 0.05), ('readout', 0.1)]
-        """
-        lr = number("lr", lr, low=0.0)
-        return [*self.hidden_groups(lr), {"name": "readout", "params": [self.readout.weight], "lr": lr}]
-
-    def hidden_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Return the groups of :meth:`parameter_groups` without that of the readout."""
-        groups = []
+    @property
+    def hidden_weights(self) -> dict[str, Weight]:
+        """``layer1``, ``bias1``, ``layer2``, ...; ternary weights do not stay so when they are trained."""
+        found = {}
         for i, (layer, W) in enumerate(zip(self.spec.layers, self.layers, strict=True), 1):
-            groups.append({"name": f"layer{i}", "params": [W], "lr": lr * layer.learning_rate})
+            found[f"layer{i}"] = Weight(W, math.sqrt(layer.weight_var), W.shape[1], layer.learning_rate)
             if layer.bias_var > 0:
                 c = self.biases[f"bias{i}"]
-                groups.append({"name": f"bias{i}", "params": [c], "lr": lr * layer.learning_rate})
-        return groups
+                found[f"bias{i}"] = Weight(c, math.sqrt(layer.bias_var), 1, layer.learning_rate)
+        return found
+
+    def hidden_factors(self, batch: torch.Tensor, cotangent: torch.Tensor) -> tuple[torch.Tensor, dict[str, Factor]]:
+        """Return the features of a batch and the gradients of ``features . cotangent``, by one backward pass."""
+        with torch.enable_grad():
+            pre, outputs = zip(*self._layers(batch.requires_grad_()), strict=True)
+            slopes = torch.autograd.grad((outputs[-1] @ cotangent).sum(), pre)
+        inputs = [each.detach() for each in (batch, *outputs)]
+        factors = {}
+        for i, (layer, slope) in enumerate(zip(self.spec.layers, slopes, strict=True), 1):
+            rate = math.sqrt(layer.learning_rate)
+            factors[f"layer{i}"] = Factor(rate * math.sqrt(layer.weight_var) * slope, inputs[i - 1])
+            if layer.bias_var > 0:
+                factors[f"bias{i}"] = Factor(rate * math.sqrt(layer.bias_var) * slope, None)
+        return inputs[-1], factors
 
     @property
     def options(self) -> dict[str, Any]:

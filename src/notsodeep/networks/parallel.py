@@ -7,9 +7,10 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from notsodeep.checks import integer, number
+from notsodeep.checks import integer
 from notsodeep.networks.base import FiniteNetwork, NormalWeights
 from notsodeep.networks.explicit import ExplicitNetwork
+from notsodeep.networks.weight import Factor, Weight
 from notsodeep.spec import MLP, Parallel
 
 
@@ -47,6 +48,8 @@ class ParallelNetwork(FiniteNetwork):
     (torch.Size([3, 65]), [33, 32])
     """
 
+    spec: Parallel
+
     def __init__(
         self,
         spec: Parallel,
@@ -83,26 +86,23 @@ class ParallelNetwork(FiniteNetwork):
         batch = self._batch(X)
         return torch.cat([branch.features(batch) for branch in self._networks], dim=1)
 
-    def parameter_groups(self, lr: float) -> list[dict[str, Any]]:
-        """Return groups for a torch optimiser: ``lr`` times each layer's ``learning_rate``, ``lr`` for the readout.
-
-        Under plain gradient descent these are the rates that the spec's NTK assumes.
-
-        Examples
-        --------
-        >>> from notsodeep.networks import ParallelNetwork
-        >>> from notsodeep.spec import MLP, Layer, Parallel
-        >>> spec = Parallel((MLP(Layer("tanh", learning_rate=0.5)), MLP(Layer("relu"))))
-        >>> [(group["name"], group["lr"]) for group in ParallelNetwork(spec, 3, 8).parameter_groups(0.1)]
-        [('branch1.layer1', 0.05), ('branch2.layer1', 0.1), ('readout', 0.1)]
-        """
-        lr = number("lr", lr, low=0.0)
-        hidden = [
-            group | {"name": f"branch{number}.{group['name']}"}
+    @property
+    def hidden_weights(self) -> dict[str, Weight]:
+        """``branch1.layer1``, ``branch1.layer2``, ..., ``branch2.layer1``, ...."""
+        return {
+            f"branch{number}.{name}": weight
             for number, branch in enumerate(self._networks, 1)
-            for group in branch.hidden_groups(lr)
-        ]
-        return [*hidden, {"name": "readout", "params": [self.readout.weight], "lr": lr}]
+            for name, weight in branch.hidden_weights.items()
+        }
+
+    def hidden_factors(self, batch: torch.Tensor, cotangent: torch.Tensor) -> tuple[torch.Tensor, dict[str, Factor]]:
+        """Return the features of a batch and the gradients of ``features . cotangent``, branch by branch."""
+        shares = cotangent.split([branch.width for branch in self._networks])
+        parts = [branch.hidden_factors(batch, share) for branch, share in zip(self._networks, shares, strict=True)]
+        factors = {
+            f"branch{number}.{name}": factor for number, (_, own) in enumerate(parts, 1) for name, factor in own.items()
+        }
+        return torch.cat([features for features, _ in parts], dim=1), factors
 
     @property
     def options(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.networks.fixed_point import default_tolerance
+from notsodeep.networks.solvers import default_tolerance
 from notsodeep.networks.ridge import RIDGE
 from notsodeep.report.facts import Facts
 from notsodeep.report.network_tables import coefficient_tables, network_table, others_table
