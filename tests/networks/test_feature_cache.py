@@ -117,7 +117,13 @@ def test_a_record_without_its_table_begins_anew(tmp_path, counted):
     net, X = network(), samples()
     expected = cached_features(net, X, tmp_path / "F.npy").clone()
     (tmp_path / "F.npy").unlink()
-    assert torch.equal(cached_features(net, X, tmp_path / "F.npy"), expected)
+    recorded = []
+
+    def progress(done, total):
+        recorded.append(json.loads((tmp_path / "F.npy.json").read_text())["done"])
+
+    assert torch.equal(cached_features(net, X, tmp_path / "F.npy", progress=progress), expected)
+    assert recorded == [0]
 
 
 def test_another_readout_has_the_same_features(tmp_path, counted):

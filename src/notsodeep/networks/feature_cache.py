@@ -148,8 +148,7 @@ class _File:
 
     def open(self) -> int:
         """Return how many rows are done; where there is no file yet, make one."""
-        discard_partials(self._path)
-        discard_partials(self._record)
+        discard_partials(self._path)  # those of the record too, whose name begins with it
         if not self._path.exists():
             if self._record.exists():
                 self._rows_done()
