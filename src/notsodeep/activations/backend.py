@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import sys
-from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy import special
+
+_NUMPY = SimpleNamespace(
+    abs=np.abs,
+    clip=np.clip,
+    cos=np.cos,
+    erf=special.erf,
+    exp=np.exp,
+    expm1=np.expm1,
+    maximum=np.maximum,
+    minimum=np.minimum,
+    ndtr=special.ndtr,
+    ones_like=np.ones_like,
+    sigmoid=special.expit,
+    sign=np.sign,
+    sin=np.sin,
+    softplus=lambda x: np.logaddexp(0.0, x),
+    tanh=np.tanh,
+    where=np.where,
+    zeros_like=np.zeros_like,
+)
 
 
 def is_tensor(x: Any) -> bool:
@@ -19,34 +38,11 @@ def is_tensor(x: Any) -> bool:
 
 def namespace(x: Any) -> SimpleNamespace:
     """Return the elementwise functions for the kind of array that ``x`` is."""
-    return _torch_functions() if is_tensor(x) else _numpy_functions()
+    return _torch_functions() if is_tensor(x) else _NUMPY
 
 
-@cache
-def _numpy_functions() -> SimpleNamespace:
-    return SimpleNamespace(
-        abs=np.abs,
-        clip=np.clip,
-        cos=np.cos,
-        erf=special.erf,
-        exp=np.exp,
-        expm1=np.expm1,
-        maximum=np.maximum,
-        minimum=np.minimum,
-        ndtr=special.ndtr,
-        ones_like=np.ones_like,
-        sigmoid=special.expit,
-        sign=np.sign,
-        sin=np.sin,
-        softplus=lambda x: np.logaddexp(0.0, x),
-        tanh=np.tanh,
-        where=np.where,
-        zeros_like=np.zeros_like,
-    )
-
-
-@cache
 def _torch_functions() -> SimpleNamespace:
+    """Made anew each time: a cache would be one more thing that ``torch.compile`` cannot look through."""
     import torch
 
     return SimpleNamespace(
