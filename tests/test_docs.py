@@ -25,6 +25,7 @@ PUBLIC = {
     "activation",
     "ck",
     "coefficients",
+    "compile",
     "diagnose",
     "equivalent",
     "errors",

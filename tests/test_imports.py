@@ -29,6 +29,7 @@ LEVELS = {
     "networks": 4,
     "spectra": 4,
     "adapters": 5,
+    "compiler": 5,
     "experiments": 6,
     "report": 6,
     "cli": 7,

@@ -10,6 +10,7 @@ from notsodeep._version import __version__
 
 if TYPE_CHECKING:
     from notsodeep.activations import Activation, activation
+    from notsodeep.compiler import compile  # noqa: A004  # the verb that it is
     from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
     from notsodeep.equivalents import coefficients, diagnose, equivalent
     from notsodeep.errors import ConvergenceError, DataError
@@ -36,6 +37,7 @@ __all__ = [
     "activation",
     "ck",
     "coefficients",
+    "compile",
     "diagnose",
     "equivalent",
     "errors",
@@ -62,6 +64,7 @@ _HOME = {
     "activation": "activations",
     "ck": "kernels",
     "coefficients": "equivalents",
+    "compile": "compiler",
     "diagnose": "equivalents",
     "equivalent": "equivalents",
     "kernels": "kernels",

@@ -22,6 +22,7 @@ FORMATS = (1, 2)
 """Versions that can be read; 2 where matrices are packed, 1 where none is."""
 _READABLE = " and ".join(map(str, FORMATS))
 _KEY = "notsodeep.network"
+_READOUT_BIAS = "readout.bias"  # of a readout that was fitted with an intercept; those that are drawn have none
 _CLASSES: dict[str, Any] = {kind.__name__: kind for kind in (DEQNetwork, ExplicitNetwork, ParallelNetwork)}
 Network = DEQNetwork | ExplicitNetwork | ParallelNetwork
 
@@ -111,6 +112,9 @@ def _build(header: dict[str, Any], weights: dict[str, torch.Tensor]) -> Network:
     if len(dtypes) != 1:
         raise ValueError(f"its weights have {len(dtypes)} different dtypes, not one")
     sizes = [header[name] for name in ("in_features", "width", "out_features")]
-    net = _CLASSES[header["kind"]](from_dict(header["spec"]), *sizes, dtype=dtypes.pop(), **header["options"])
+    dtype = dtypes.pop()
+    net = _CLASSES[header["kind"]](from_dict(header["spec"]), *sizes, dtype=dtype, **header["options"])
+    if _READOUT_BIAS in weights:
+        net.readout.bias = torch.nn.Parameter(torch.zeros(net.out_features, dtype=dtype, device="cpu"))
     net.load_state_dict(unpack(weights, {name: weight.shape for name, weight in net.state_dict().items()}))
     return net

@@ -1,0 +1,321 @@
+"""What a deep equilibrium model of a user's own has to be: ``z = phi(W z + U x + b)``, read out linearly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from notsodeep.activations import Activation
+from notsodeep.compiler.children import parts_of
+from notsodeep.compiler.recognition import recognised
+from notsodeep.networks import DEQNetwork
+from notsodeep.networks.base import PRECISIONS
+from notsodeep.spec import DEQ
+
+OWN_SOLVER = 0.01
+"""Largest relative difference to the outputs of a module, whose own solver may be loose (1e-3 is common)"""
+_ROWS = 8  # samples at which functions are compared
+_MOST_ITERATIONS = 500
+_ROUNDINGS = 32.0  # of the largest term, each unit in the last place times the root of the number of terms
+
+
+@dataclass(frozen=True, eq=False)
+class ImplicitLayer:
+    """A user's DEQ: states ``z = phi(W z + U x + b)`` of width m, outputs ``z R^T + r``.
+
+    Parameters
+    ----------
+    recurrent : torch.nn.Linear or tensor (m, m)
+        ``W``. The bias of a Linear is added to ``b``.
+    input : torch.nn.Linear or tensor (m, p)
+        ``U``; likewise.
+    activation : str, Activation, torch.nn.Module or callable
+        ``phi``; one whose values are those of a registered activation is recognised as that.
+    bias : tensor (m,), optional
+        ``b``.
+    readout : torch.nn.Linear or tensor (outputs, m), optional
+        ``R`` and ``r``.
+    function : callable, optional
+        The layer as the user has it, ``f(z, x)`` for rows ``z (n, m)`` and ``x (n, p)``: it is compared with
+        ``phi(W z + U x + b)`` at random rows.
+
+    Raises
+    ------
+    ValueError
+        When shapes or precisions do not fit, weights are not finite, or ``function`` is another one: the message has
+        the largest difference.
+
+    Examples
+    --------
+    A layer as it is handed to a solver, as torchdeq takes it::
+
+        deq = torchdeq.get_deq()
+        states, info = deq(lambda z: torch.tanh(W(z) + U(x)), start)
+
+    >>> import torch
+    >>> from notsodeep.compiler import ImplicitLayer
+    >>> W, U = torch.nn.Linear(64, 64, bias=False), torch.nn.Linear(5, 64)
+    >>> layer = ImplicitLayer(W, U, torch.tanh, function=lambda z, x: torch.tanh(W(z) + U(x)))
+    >>> layer.width, layer.in_features, layer.activation
+    (64, 5, tanh())
+    """
+
+    recurrent: torch.Tensor = field(repr=False)
+    input: torch.Tensor = field(repr=False)
+    activation: Activation
+    bias: torch.Tensor | None = field(default=None, repr=False)
+    readout: torch.Tensor | None = field(default=None, repr=False)
+    readout_bias: torch.Tensor | None = field(default=None, repr=False, init=False)
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        W, b = _linear("recurrent", self.recurrent)
+        U, c = _linear("input", self.input)
+        R, r = (None, None) if self.readout is None else _linear("readout", self.readout)
+        biases = [
+            each for each in (b, c, None if self.bias is None else _tensor("bias", self.bias, 1)) if each is not None
+        ]
+        m = len(W)
+        for name, given, shape in (
+            ("recurrent", W, (m, m)),
+            ("input", U, (m, U.shape[1])),
+            *(("bias", each, (m,)) for each in biases),
+            *([] if R is None else [("readout", R, (len(R), m))]),
+        ):
+            if tuple(given.shape) != shape:
+                raise ValueError(f"{name} must have shape {shape} beside {m} states, got {tuple(given.shape)}")
+        precisions = {each.dtype for each in (W, U, *biases, *([] if R is None else [R]))}
+        if len(precisions) != 1 or precisions > set(PRECISIONS):
+            raise ValueError(
+                f"weights must all be torch.float32 or all torch.float64, got {', '.join(sorted(map(str, precisions)))}"
+            )
+        if not U.any():
+            raise ValueError("input must not be zero: the states would not depend on the samples")
+        total = torch.stack(biases).sum(0) if biases else None
+        for name, value in (
+            *(("recurrent", W), ("input", U), ("activation", recognised(self.activation))),
+            *(("bias", total if total is not None and total.any() else None), ("readout", R), ("readout_bias", r)),
+        ):
+            object.__setattr__(self, name, value)
+        if self.function is not None:
+            draw = torch.Generator().manual_seed(0)
+            self.check(torch.randn(_ROWS, self.in_features, generator=draw, dtype=torch.float64))
+
+    @classmethod
+    def from_module(
+        cls,
+        module: torch.nn.Module,
+        samples: Any = None,
+        *,
+        recurrent: str | None = None,
+        input: str | None = None,  # noqa: A002
+        activation: Any = None,
+        readout: str | None = None,
+    ) -> ImplicitLayer:
+        """Return the layer that is in a torch module, and make sure that the module computes what it computes.
+
+        The square Linear is taken for ``W``, the other one that ends in the states for ``U``, the one that starts from
+        them, if there is one, for the readout; the activation has to be a child too, or to be given. What is not found
+        so can be named.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Maps samples ``(n, p)`` to outputs, or to states where it has no readout, by a solver of its own.
+        samples : array_like or tensor (n, p), optional
+            Rows at which it is compared, in evaluation mode; eight Gaussian ones of norm about 1 when not given.
+        recurrent, input, readout : str, optional
+            Names of children or parameters, dotted where they lie deeper.
+        activation : optional
+            The name of a child, or what the constructor takes.
+
+        Raises
+        ------
+        ValueError
+            When a part is not found or several fit, or the module computes something else: the message has the size of
+            the difference. A loose solver is granted 1 %.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from notsodeep.compiler import ImplicitLayer
+        >>> class Model(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.W, self.U, self.head = torch.nn.Linear(32, 32), torch.nn.Linear(5, 32), torch.nn.Linear(32, 3)
+        ...
+        ...     def forward(self, x):
+        ...         z = torch.zeros(len(x), 32)
+        ...         for _ in range(50):
+        ...             z = torch.tanh(self.W(z) + self.U(x))
+        ...         return self.head(z)
+        >>> layer = ImplicitLayer.from_module(Model(), activation=torch.tanh)
+        >>> layer.width, layer.in_features, layer.out_features
+        (32, 5, 3)
+        """
+        if not isinstance(module, torch.nn.Module):
+            raise ValueError(f"module must be a torch.nn.Module, got {type(module).__name__}")
+        parts = parts_of(module, recurrent, input, activation, readout)
+        layer = cls(parts.recurrent, parts.input, parts.activation, readout=parts.readout)
+        layer._compare(module, samples)
+        return layer
+
+    def _compare(self, module: torch.nn.Module, samples: Any) -> None:
+        p = self.in_features
+        if samples is None:
+            samples = torch.randn(_ROWS, p, generator=torch.Generator().manual_seed(0)) / math.sqrt(p)
+        x = torch.as_tensor(samples)[:_ROWS].to(self.recurrent)
+        training = {child: child.training for child in module.modules()}
+        try:
+            module.eval()
+            with torch.no_grad():
+                theirs = module(x)
+        except Exception as error:  # a user's module may fail in any way
+            raise ValueError(f"module must map samples {tuple(x.shape)} to outputs: {error}") from error
+        finally:
+            for child, mode in training.items():
+                child.training = mode
+        net = self.to_network(max(float(x.double().square().sum(1).mean().sqrt()), 1e-12), max_iter=_MOST_ITERATIONS)
+        states, record = net.solve(x, on_failure="return")
+        outputs = math.sqrt(self.width) * states if self.readout is None else net.readout(states).detach()
+        if not isinstance(theirs, torch.Tensor) or theirs.shape != outputs.shape:
+            got = tuple(theirs.shape) if isinstance(theirs, torch.Tensor) else type(theirs).__name__
+            raise ValueError(f"module must map samples {tuple(x.shape)} to a tensor {tuple(outputs.shape)}, got {got}")
+        gap = float((outputs - theirs).norm() / theirs.norm())
+        if not gap <= OWN_SOLVER:
+            solved = "" if record.converged else ", which plain iteration did not solve"
+            raise ValueError(
+                f"module does not compute the equilibrium of z = phi(W z + U x + b) with the parts found, phi = "
+                f"{self.activation!r}{solved}: on {len(x)} samples its outputs differ by {100.0 * gap:.2g} % in norm; "
+                "is there more in its layer, such as a normalisation, or an activation of another place?"
+            )
+
+    @property
+    def width(self) -> int:
+        """Number m of states."""
+        return len(self.recurrent)
+
+    @property
+    def in_features(self) -> int:
+        """Number p of inputs."""
+        return self.input.shape[1]
+
+    @property
+    def out_features(self) -> int:
+        """Number of outputs; 0 without a readout."""
+        return 0 if self.readout is None else len(self.readout)
+
+    def preactivation(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Return ``z W^T + x U^T + b`` of rows ``z (n, m)`` and ``x (n, p)``."""
+        u = z @ self.recurrent.T + x @ self.input.T
+        return u if self.bias is None else u + self.bias
+
+    def check(self, X: Any) -> None:
+        """Compare ``function`` with ``phi(W z + U x + b)`` at random states and the first rows of ``X (n, p)``.
+
+        Raises
+        ------
+        ValueError
+            When they differ by more than rounding.
+        """
+        if self.function is None:
+            return
+        W = self.recurrent
+        x = torch.as_tensor(X[:_ROWS]).to(W)
+        z = torch.randn(len(x), self.width, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(W)
+        with torch.no_grad():
+            u = self.preactivation(z, x)
+            mine, theirs = self.activation(u), self.function(z, x)
+        if not isinstance(theirs, torch.Tensor) or theirs.shape != mine.shape:
+            got = tuple(theirs.shape) if isinstance(theirs, torch.Tensor) else type(theirs).__name__
+            raise ValueError(
+                f"function must map states {tuple(z.shape)} and samples {tuple(x.shape)} to states, got {got}"
+            )
+        largest = max(float(u.abs().max()), float(mine.abs().max()), 1.0)
+        bound = _ROUNDINGS * torch.finfo(W.dtype).eps * math.sqrt(self.width + self.in_features) * largest
+        gap = float((mine - theirs).abs().max())
+        if not gap <= bound:
+            raise ValueError(
+                f"function is not phi(W z + U x + b) with phi = {self.activation!r}: at random states they differ by "
+                f"up to {gap:.3g}, where values reach {float(mine.abs().max()):.3g} and rounding explains {bound:.1g}"
+            )
+
+    def spec(self, tau0: float = 1.0) -> DEQ:
+        """Return the model whose weights have the mean squares of these, for samples of mean squared norm ``tau0**2``.
+
+        ``sigma_a2 = m mean(W^2)``, ``sigma_b2 = mean(U^2)``, ``sigma_c2 = mean(b^2)``, about zero as the model has it.
+        """
+        return DEQ(
+            self.activation,
+            sigma_a2=self.width * _mean_square(self.recurrent),
+            sigma_b2=_mean_square(self.input),
+            tau0=tau0,
+            center=False,
+            sigma_c2=0.0 if self.bias is None else _mean_square(self.bias),
+        )
+
+    def to_network(self, tau0: float = 1.0, **options: Any) -> DEQNetwork:
+        """Return the network of this package with exactly these weights; its states are ``z / sqrt(m)``.
+
+        Parameters
+        ----------
+        tau0 : float
+            Of the spec: root mean squared norm of the samples.
+        **options
+            Of :class:`~notsodeep.networks.DEQNetwork`: ``tol``, ``max_iter``, ``solver``, ...
+
+        Raises
+        ------
+        ValueError
+            When the model has no stable kernel fixed point.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from notsodeep.compiler import ImplicitLayer
+        >>> W, U = torch.eye(3) / 2, torch.eye(3)
+        >>> net = ImplicitLayer(W, U, torch.relu, readout=torch.eye(3)).to_network()
+        >>> net(torch.tensor([[1.0, 2.0, 3.0]]))  # z = z / 2 + x
+        tensor([[2.0000, 4.0000, 6.0000]], grad_fn=...)
+        """
+        spec, root = self.spec(tau0), math.sqrt(self.width)
+        outputs = max(self.out_features, 1)
+        net = DEQNetwork(spec, self.in_features, self.width, outputs, dtype=self.recurrent.dtype, **options)
+        net = net.to(self.recurrent.device)
+        with torch.no_grad():
+            if spec.sigma_a2 > 0.0:
+                net.A.copy_(self.recurrent * (root / math.sqrt(spec.sigma_a2)))
+            net.B.copy_(self.input / math.sqrt(spec.sigma_b2))
+            if net.c is not None and self.bias is not None:
+                net.c.copy_(self.bias / math.sqrt(spec.sigma_c2))
+            if self.readout is not None:
+                net.readout.weight.copy_(self.readout * root)
+        if self.readout_bias is not None:
+            net.readout.bias = torch.nn.Parameter(self.readout_bias.clone())
+        return net
+
+
+def _mean_square(weights: torch.Tensor) -> float:
+    return float(weights.double().square().mean())
+
+
+def _linear(name: str, given: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return the matrix, and the bias of a Linear that has one."""
+    if not isinstance(given, torch.nn.Linear):
+        return _tensor(name, given, 2), None
+    bias = None if given.bias is None else _tensor(f"bias of {name}", given.bias, 1)
+    return _tensor(name, given.weight, 2), bias
+
+
+def _tensor(name: str, given: Any, ndim: int) -> torch.Tensor:
+    if not isinstance(given, torch.Tensor):
+        given = torch.as_tensor(given)
+    if given.ndim != ndim or not given.numel() or given.is_complex():
+        raise ValueError(f"{name} must be a real tensor with {ndim} dimensions, got shape {tuple(given.shape)}")
+    if not torch.isfinite(given).all():
+        raise ValueError(f"{name} has NaN or infinite weights")
+    return given.detach().clone()
