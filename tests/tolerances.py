@@ -385,6 +385,10 @@ WIDTH_TIMES_LOSS = 12.0
 0.6 to 1.1) at widths 128, 256, 512, of the DEQ 7 ± 2 % at 128, since a loss is convex in the NTK, which scatters."""
 
 
+TRAINED = 1e-12
+"""Weights and losses after a dozen steps of training by two routes: rounding of each step, of the largest weight."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 

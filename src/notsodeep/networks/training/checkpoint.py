@@ -18,7 +18,7 @@ from notsodeep.files import discard_partials, replacing
 
 FORMAT_VERSION = 1
 _KEY, _CHECK = "notsodeep.training", "notsodeep.crc32"
-_LEAST_SHARE = 20  # times as long as the last one took passes before the next checkpoint
+_TIMES = 20  # times as long as the last one took passes before the next checkpoint
 _REMEDY = "begin anew with restart, or choose another folder"
 
 
@@ -34,7 +34,7 @@ class Checkpoint:
 
     def due(self, seconds: float) -> bool:
         """Tell whether so many seconds have passed since the last one, and writing it takes little of the time."""
-        return time.monotonic() - self._written >= max(seconds, _LEAST_SHARE * self._took)
+        return time.monotonic() - self._written >= max(seconds, _TIMES * self._took)
 
     def write(self, described: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
         """Replace the file."""

@@ -80,8 +80,11 @@ class Loop:
             words += f", loss {state.history[-1].loss:.3g}"
         begun = time.monotonic()
         for rows in batches[state.step :]:
-            loss, hits = self._step(*self.samples.batch(rows))
             state.step += 1
+            try:
+                loss, hits = self._step(*self.samples.batch(rows))
+            except ConvergenceError as error:
+                raise _diverged(f"{error}", state, settings) from error
             if not math.isfinite(loss):
                 raise _diverged(f"the loss is {loss}", state, settings)
             state.loss += loss * len(rows)

@@ -1,0 +1,25 @@
+"""A training run in a process of its own, to be killed."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from notsodeep.networks import save, train
+from notsodeep.networks.training import checkpoint, loop
+from tests.networks.training.kit import data, deq, settings
+
+PAUSE = 0.01  # seconds after each step, so that a kill meets the middle of a run
+
+
+def run(folder, trainable, started, pause):
+    """Train with a checkpoint after every step, then save the network."""
+    torch.set_num_threads(1)
+    loop.BETWEEN = loop.WITHIN = 0.0
+    checkpoint._TIMES = 0
+    net, given = deq(dtype=torch.float32), settings(trainable=trainable, momentum=0.9, epochs=20)
+    if started is not None:
+        started.set()
+    train(net, *data(), given, folder=folder, progress=lambda *at: time.sleep(pause))
+    save(net, folder / "net.safetensors")
