@@ -389,6 +389,22 @@ TRAINED = 1e-12
 """Weights and losses after a dozen steps of training by two routes: rounding of each step, of the largest weight."""
 
 
+PER_SAMPLE = 1e-11
+"""Empirical NTKs from factors against gradients of one sample at a time, of the largest entry; equilibria and adjoints
+are each solved to 2e-14, and the networks contract to it by about 1/2 an iteration."""
+
+
+KERNEL_STATISTICS = 1e-11
+"""Means and standard errors of a few kernels by two routes, of the largest entry: rounding, and equilibria to 2e-14."""
+
+REDUCED = 3e-3
+"""Kernel of a network matched through a reduced DEQ, on samples of one norm, where the reduction is exact: what a
+design is off, whose four numbers agree (0.1 % of the entries)."""
+
+REDUCED_AT_OTHER_NORMS = 0.05
+"""The same on samples whose squared norms differ by a third: terms of second order in that, measured 0.1 to 3 %."""
+
+
 def assert_close(actual: Any, desired: Any, tolerance: float, *, scale: Any = None, what: str = "") -> None:
     """Fail unless ``|actual - desired| <= tolerance * scale`` everywhere, and print the error achieved.
 

@@ -89,7 +89,7 @@ class ImplicitLayer:
             if tuple(given.shape) != shape:
                 raise ValueError(f"{name} must have shape {shape} beside {m} states, got {tuple(given.shape)}")
         precisions = {each.dtype for each in (W, U, *biases, *([] if R is None else [R]))}
-        if len(precisions) != 1 or precisions > set(PRECISIONS):
+        if len(precisions) != 1 or not precisions <= set(PRECISIONS):
             raise ValueError(
                 f"weights must all be torch.float32 or all torch.float64, got {', '.join(sorted(map(str, precisions)))}"
             )

@@ -72,7 +72,7 @@ def _candidates(values: np.ndarray[Any, Any]) -> Iterator[Activation]:
     left, right = float(values[-2]), float(values[-1])  # at -30 and 30
     if left < 0.0:
         yield activation("leaky_relu", slope=left / _GRID[-2])
-        yield activation("elu", alpha=-left)
+        yield activation("elu", alpha=float(left / np.expm1(_GRID[-2])))
     if right > 0.0:
         near = int(np.abs(_GRID[:-2]).argmin())
         scale = float(values[near] / _GRID[near])

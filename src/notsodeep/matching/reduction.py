@@ -32,7 +32,7 @@ from notsodeep.matching.match import Match, match
 from notsodeep.matching.target import KERNELS
 from notsodeep.spec import DEQ, MLP, Layer, Parallel
 
-_MOST = 400  # samples that networks are compared on
+_MOST = 250  # samples that networks are compared on
 _SAME_SCALE = 1e-9  # relative: two roots of one equation
 
 
@@ -76,7 +76,7 @@ class Reduction:
         if not math.isclose(settled, rest.tau_star, rel_tol=_SAME_SCALE):
             raise NotCoveredError(
                 f"{deq!r} settles at tau_star = {rest.tau_star:.6g}, its centred form at {settled:.6g}: "
-                "the kernel has several fixed points, and no network can be matched to it"
+                "there are several to choose from, and no network can be matched"
             )
         return cls(deq, centred, mean, math.sqrt(square))
 
@@ -136,7 +136,7 @@ def match_any(
 
     As :func:`~notsodeep.match`, but the DEQ may have a bias or an activation that is not centred. Among the networks
     that have the coefficients of the reduced DEQ (:class:`Reduction`), the one is taken whose exact kernel is closest
-    to that of ``deq`` itself on up to 400 of the samples. NTKs are those of all weights.
+    to that of ``deq`` itself on up to 250 of the samples. NTKs are those of all weights.
 
     Raises
     ------
