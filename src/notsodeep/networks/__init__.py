@@ -1,11 +1,12 @@
 """Finite torch networks of a spec, their storage, and their empirical kernels."""
 
 from notsodeep.networks.deq import DEQNetwork
-from notsodeep.networks.empirical import empirical_ck
+from notsodeep.networks.empirical import empirical_ck, empirical_ntk
 from notsodeep.networks.explicit import ExplicitNetwork
 from notsodeep.networks.feature_cache import cached_features
 from notsodeep.networks.labels import class_indices, one_hot
 from notsodeep.networks.memory import memory_bits
+from notsodeep.networks.monte_carlo import KernelError, SampledKernel, sampled_kernel
 from notsodeep.networks.parallel import ParallelNetwork
 from notsodeep.networks.ridge import RidgeChoice, RidgeReadout, fit_ridge
 from notsodeep.networks.solvers import SolveRecord
@@ -16,19 +17,23 @@ __all__ = [
     "DEQNetwork",
     "Epoch",
     "ExplicitNetwork",
+    "KernelError",
     "ParallelNetwork",
     "RidgeChoice",
     "RidgeReadout",
+    "SampledKernel",
     "SolveRecord",
     "TrainResult",
     "TrainSettings",
     "cached_features",
     "class_indices",
     "empirical_ck",
+    "empirical_ntk",
     "fit_ridge",
     "load",
     "memory_bits",
     "one_hot",
+    "sampled_kernel",
     "save",
     "train",
 ]

@@ -87,11 +87,16 @@ class DEQ:
     def __repr__(self) -> str:
         return _shown(self)
 
-    def to_torch(self, in_features: int, width: int, out_features: int = 1, seed: int = 0) -> DEQNetwork:
-        """Return a finite network with this spec, drawn from ``seed``: see :class:`notsodeep.networks.DEQNetwork`."""
+    def to_torch(
+        self, in_features: int, width: int, out_features: int = 1, seed: int = 0, **options: Any
+    ) -> DEQNetwork:
+        """Return a finite network with this spec, drawn from ``seed``: see :class:`notsodeep.networks.DEQNetwork`.
+
+        ``options`` are those of its solver.
+        """
         from notsodeep.networks import DEQNetwork
 
-        return DEQNetwork(self, in_features, width, out_features, seed=seed)
+        return DEQNetwork(self, in_features, width, out_features, seed=seed, **options)
 
 
 @dataclass(frozen=True, init=False)
