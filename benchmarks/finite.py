@@ -1,4 +1,4 @@
-"""Kernels of finite networks from their gradients, and gradient descent beside what exact kernels predict of it."""
+"""Gradient descent of finite networks beside what exact kernels predict of it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from itertools import product
 
 import numpy as np
 import torch
-
-import notsodeep as nsd
-from notsodeep.networks import DEQNetwork
-
-TOLERANCE = 1e-7  # relative step of the equilibria of finite DEQs
 
 
 @dataclass(frozen=True)
@@ -37,35 +32,10 @@ def fastest_rate(ntk, share=0.5):
     return share * len(ntk) / float(np.linalg.eigvalsh(ntk)[-1])
 
 
-def network(spec, in_features, width, seed):
-    """Return the finite network of a DEQ or of an explicit spec."""
-    if isinstance(spec, nsd.DEQ):
-        return DEQNetwork(spec, in_features, width, seed=seed, tol=TOLERANCE)
-    return spec.to_torch(in_features, width, seed=seed)
-
-
-def groups(net, lr):
-    """Return weights with their learning rates; those of a DEQ have all the same."""
-    if isinstance(net, DEQNetwork):
-        return [{"params": list(net.parameters()), "lr": lr}]
-    return net.parameter_groups(lr)
-
-
-def empirical_ntk(net, X):
-    """Return the NTK ``(n, n)`` of a network with one output: products of gradients, times the learning rates."""
-    rates, weights = zip(*((group["lr"], w) for group in groups(net, 1.0) for w in group["params"]), strict=True)
-    rows = []
-    for x in torch.as_tensor(X):
-        gradients = torch.autograd.grad(net(x[None])[0, 0], weights)
-        rows.append(torch.cat([rate**0.5 * g.flatten() for rate, g in zip(rates, gradients, strict=True)]))
-    J = torch.stack(rows)
-    return (J @ J.T).numpy()
-
-
 def descend(net, task):
     """Train the network and return its losses."""
     X, y = torch.as_tensor(task.X), torch.as_tensor(task.y)
-    optimiser = torch.optim.SGD(groups(net, task.lr), lr=task.lr)
+    optimiser = torch.optim.SGD(net.parameter_groups(task.lr))
     out = np.empty((task.steps + 1, 2))
     for step in range(task.steps + 1):
         optimiser.zero_grad()
@@ -83,7 +53,7 @@ def descents(spec, task, ntk, width, seeds):
     """
     found = []
     for seed, sign in product(seeds, (1.0, -1.0)):
-        net = network(spec, task.X.shape[1], width, seed)
+        net = spec.to_torch(task.X.shape[1], width, seed=seed)
         with torch.no_grad():
             net.readout.weight.mul_(sign)
             residuals = net(task.X).numpy() - task.y[:, None]

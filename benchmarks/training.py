@@ -12,11 +12,11 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from finite import Task, descents, empirical_ntk, fastest_rate, network, predicted
+from finite import Task, descents, fastest_rate, predicted
 
 import notsodeep as nsd
 from notsodeep.experiments.centred import centred_mlp
-from notsodeep.networks import empirical_ck
+from notsodeep.networks import sampled_kernel
 
 
 def images(given, n, **options):
@@ -38,20 +38,14 @@ def kernels(given):
         exact_kernels = dict(zip(("CK", "NTK"), nsd.kernels(deq, X), strict=True))
         specs = {"-": deq, "NTK": nsd.match(deq, "ntk").spec, "both": nsd.match(deq, "both").spec}
         for designed, spec in specs.items():
-            nets = [network(spec, X.shape[1], width, seed) for seed in range(given.seeds)]
-            drawn = {"CK": [empirical_ck(net, X) for net in nets], "NTK": [empirical_ntk(net, X) for net in nets]}
             for kernel in ("NTK",) if designed == "NTK" else ("CK", "NTK"):
+                found = sampled_kernel(
+                    spec, X, width, kernel=kernel.lower(), exact=exact_kernels[kernel], draws=given.seeds
+                ).frobenius
                 model = "DEQ" if spec is deq else f"twin, {size(spec)}"
-                cells = phi, designed, model, f"{width}", kernel, *spread(drawn[kernel], exact_kernels[kernel])
+                errors = (f"{100 * error:.2g}" for error in (found.single, found.mean, found.chance))
+                cells = phi, designed, model, f"{width}", kernel, *errors
                 print(f"| {' | '.join(cells)} |", flush=True)
-
-
-def spread(drawn, wanted):
-    """Return relative Frobenius errors in per cent: of one, of the mean, and what chance makes of that of the mean."""
-    errors = (np.stack(drawn) - wanted) / np.linalg.norm(wanted)
-    one = np.sqrt(np.square(errors).sum(axis=(1, 2))).mean()
-    noise = np.sqrt((errors.var(axis=0, ddof=1) / len(errors)).sum())
-    return [f"{100 * x:.2g}" for x in (one, np.linalg.norm(errors.mean(axis=0)), noise)]
 
 
 def curves(given):

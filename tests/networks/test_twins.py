@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
-from benchmarks.finite import Task, descents, empirical_ntk, fastest_rate, network
+from benchmarks.finite import Task, descents, fastest_rate
 from notsodeep.experiments.centred import centred_mlp
-from notsodeep.networks import empirical_ck
+from notsodeep.networks import empirical_ck, empirical_ntk
 from tests.tolerances import STANDARD_ERRORS, WIDTH_TIMES_LOSS
 
 FAR_OFF = 10.0
@@ -37,7 +37,7 @@ def deviation(drawn, limit):
 def test_gradients_of_finite_twins_have_the_ntk_of_the_deq(activation, kernel, trainable):
     deq, X = nsd.DEQ(activation), digits(6).X
     spec = nsd.match(deq, kernel, trainable=trainable).spec
-    nets = [network(spec, X.shape[1], 300, seed) for seed in range(25)]
+    nets = [spec.to_torch(X.shape[1], 300, seed=seed) for seed in range(25)]
     drawn = [empirical_ntk(net, X) for net in nets]
     assert deviation(drawn, nsd.ntk(deq, X, trainable=trainable)) < STANDARD_ERRORS
     assert deviation(drawn, nsd.ntk(centred_mlp([activation] * spec.depth), X)) > FAR_OFF
