@@ -129,7 +129,10 @@ def test_parts_can_be_named():
 @pytest.mark.parametrize(
     ("left_out", "message"),
     [
-        ("recurrent", r"recurrent must be a square Linear, and 2 fit \(deq.rec, out\).*give recurrent="),
+        (
+            "recurrent",
+            r"recurrent must be a square Linear, and 2 fit \(deq.rec, out\).*name one .* as in recurrent=",
+        ),
         ("input", "input must be another Linear with 20 outputs"),
         ("activation", r"activation must be a child of the module, and 2 are different \(deq.act, unused\)"),
     ],

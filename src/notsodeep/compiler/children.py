@@ -70,7 +70,10 @@ def _only(part: str, what: str, fits: dict[str, Any], listed: str) -> Any:
     if len(fits) == 1:
         return next(iter(fits.values()))
     got = f"{len(fits)} fit ({', '.join(fits)})" if fits else "there is none"
-    raise ValueError(f"{part} must be {what}, and {got}; the module has {listed}: give {part}='name of a child'")
+    raise ValueError(
+        f"{part} must be {what}, and {got}; the module has {listed}: name one to "
+        f"ImplicitLayer.from_module, as in {part}='a.child'"
+    )
 
 
 def _activation(module: torch.nn.Module, given: Any, listed: str) -> Any:

@@ -18,7 +18,7 @@ from notsodeep.compiler.options import Options
 from notsodeep.compiler.states import BATCH, Part, features_in_batches, split, states_at
 from notsodeep.compiler.subject import Subject
 from notsodeep.compiler.weights import check_weights
-from notsodeep.errors import StabilityWarning
+from notsodeep.errors import ScaleWarning, StabilityWarning
 from notsodeep.files import StrPath
 from notsodeep.kernels.scalar import rest_point
 from notsodeep.matching.reduction import match_any
@@ -124,6 +124,7 @@ def compile(  # noqa: A001  # the verb that it is
     given = None if y is None else _Labels.of(y, len(X))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StabilityWarning)  # that equilibria might not be reached: it will be seen
+        warnings.simplefilter("ignore", ScaleWarning)  # parts of the samples: the model is not centred at a scale
         return _compile(deq, X, given, options, folder, progress)
 
 
