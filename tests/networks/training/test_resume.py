@@ -146,6 +146,18 @@ def test_restart_begins_anew(each_step, tmp_path):
     assert same(weights_of(other), uninterrupted(mlp, given)[1])
 
 
+def test_restart_uses_features_of_the_same_weights_again(tmp_path, monkeypatch):
+    sizes, usual = [], DEQNetwork.features
+    monkeypatch.setattr(DEQNetwork, "features", lambda self, X: (sizes.append(len(X)), usual(self, X))[1])
+    for seed in (0, 0, 1):
+        net = deq(seed=seed)
+        train(net, *data(), settings(lr=0.1), folder=tmp_path, restart=True)
+    assert sizes == [23, 23]
+    alone = deq(seed=1)
+    train(alone, *data(), settings(lr=0.1))
+    assert same(weights_of(net), weights_of(alone))
+
+
 def moved():
     net = deq()
     with torch.no_grad():

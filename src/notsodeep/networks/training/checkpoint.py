@@ -69,6 +69,10 @@ class Checkpoint:
             raise DataError(f"{self._path} belongs to another run ({'; '.join(differences)}): {_REMEDY}")
         return described["state"], tensors
 
+    def discard(self) -> None:
+        """Remove the file."""
+        self._path.unlink(missing_ok=True)
+
     def _content(self) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         try:
             with safe_open(self._path, framework="pt") as file:

@@ -60,7 +60,7 @@ def train(
         was when it is called again with the same network, samples and settings, and ends with the same weights, on
         the CPU bit for bit.
     restart : bool
-        Begin anew, whatever the folder holds.
+        Begin anew, whatever the folder holds. Features that are of these weights and samples are used again.
     progress : callable, optional
         Called with words, the number of batches done and of all batches after each of them.
 
@@ -106,10 +106,15 @@ def train(
     optimizer = make_optimizer(net, settings)
     checkpoint, features = None, None
     if folder is not None:
-        checkpoint, features = _prepared(Path(folder), _identity(net, batch, targets, settings), restart)
+        checkpoint, features = _prepared(Path(folder), _identity(net, batch, targets, settings))
+        if restart:
+            checkpoint.discard()
     with _only(net, optimizer) as weights:
         state = State() if checkpoint is None else _resumed(checkpoint, weights, optimizer)
-        module, inputs = _trained(net, batch, weights, features, state.finished(settings), progress)
+        module: torch.nn.Module = net
+        inputs = batch
+        if _readout_alone(net, weights) and not state.finished(settings):
+            module, inputs = net.readout, _features(net, batch, features, restart, progress)
         samples = Samples(inputs, targets, weight.device)
         Loop(module, weights, optimizer, samples, rows, held_out, settings, checkpoint, progress).run(state)
         with torch.no_grad():
@@ -118,28 +123,33 @@ def train(
     return TrainResult(settings, tuple(state.history), state.best_epoch or len(state.history))
 
 
-def _trained(
+def _readout_alone(net: FiniteNetwork, weights: Mapping[str, torch.nn.Parameter]) -> bool:
+    readout = {id(weight) for weight in net.readout.parameters()}
+    return all(id(weight) in readout for weight in weights.values())
+
+
+def _features(
     net: FiniteNetwork,
     batch: torch.Tensor,
-    weights: Mapping[str, torch.nn.Parameter],
-    features: Path | None,
-    finished: bool,
+    path: Path | None,
+    restart: bool,
     progress: Callable[[str, int, int], None],
-) -> tuple[torch.nn.Module, torch.Tensor]:
-    """Return the module whose weights are trained and its inputs: the readout and features, if it is that alone."""
-    readout = {id(weight) for weight in net.readout.parameters()}
-    if finished or any(id(weight) not in readout for weight in weights.values()):
-        return net, batch
-    return net.readout, cached_features(
-        net, batch, features, progress=lambda done, total: progress("computing features", done, total)
-    )
+) -> torch.Tensor:
+    def told(done: int, total: int) -> None:
+        progress("computing features", done, total)
+
+    try:
+        return cached_features(net, batch, path, progress=told)
+    except DataError:
+        if not restart or path is None:
+            raise
+    for name in FILES[1:]:
+        (path.parent / name).unlink(missing_ok=True)
+    return cached_features(net, batch, path, progress=told)
 
 
-def _prepared(folder: Path, identity: dict[str, Any], restart: bool) -> tuple[Checkpoint, Path]:
+def _prepared(folder: Path, identity: dict[str, Any]) -> tuple[Checkpoint, Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    if restart:
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
     return Checkpoint(folder / CHECKPOINT, identity), folder / FEATURES
 
 
