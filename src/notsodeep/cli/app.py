@@ -14,12 +14,13 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from notsodeep.cli import data, match, spectrum
+from notsodeep.cli import compile as compile_
+from notsodeep.cli import data, match, spectrum, train
 from notsodeep.errors import ConvergenceError
 
 FAILED, MISUSE, INTERRUPTED = 1, 2, 130
 
-_VERBS = (match, spectrum, data)  # in the order of --help
+_VERBS = (match, train, compile_, spectrum, data)  # in the order of --help
 
 
 class Verbs(TyperGroup):

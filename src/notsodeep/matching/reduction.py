@@ -33,6 +33,7 @@ from notsodeep.matching.target import KERNELS
 from notsodeep.spec import DEQ, MLP, Layer, Parallel
 
 _MOST = 250  # samples that networks are compared on
+_NO_MEAN = 1e-7  # share of E[phi^2]: what is left where the variances of drawn weights are not quite those of a spec
 _SAME_SCALE = 1e-9  # relative: two roots of one equation
 
 
@@ -69,7 +70,7 @@ class Reduction:
         """
         rest = rest_point(deq)
         mean = float(rest.moments.mean)
-        mean = mean if mean**2 > 1e-30 * float(rest.moments.square) else 0.0  # rounding is no mean
+        mean = mean if mean**2 > _NO_MEAN * float(rest.moments.square) else 0.0
         square = (deq.sigma_a2 * mean**2 + deq.sigma_c2) / deq.sigma_b2
         centred = DEQ(rest.activation, deq.sigma_a2, deq.sigma_b2, math.sqrt(deq.tau0**2 + square))
         settled = rest_point(centred).tau_star
