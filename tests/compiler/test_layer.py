@@ -183,7 +183,7 @@ def test_a_module_with_other_outputs_is_refused():
     ("change", "message"),
     [
         ({"recurrent": torch.ones(3, 4)}, r"recurrent must have shape \(3, 3\)"),
-        ({"input": torch.ones(4, 2)}, r"input must have shape \(3, 2\) beside 3 states, got \(4, 2\)"),
+        ({"input": torch.ones(4, 2)}, r"input must have shape \(3, 2\) to fit the states, got \(4, 2\)"),
         ({"bias": torch.ones(4)}, r"bias must have shape \(3,\)"),
         ({"readout": torch.ones(2, 4)}, r"readout must have shape \(2, 3\)"),
         ({"input": torch.zeros(3, 2)}, "input must not be zero"),

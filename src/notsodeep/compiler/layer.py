@@ -11,16 +11,11 @@ import torch
 
 from notsodeep.activations import Activation
 from notsodeep.compiler.children import parts_of
+from notsodeep.compiler.comparison import require_same_function, require_same_outputs
 from notsodeep.compiler.recognition import recognised
 from notsodeep.networks import DEQNetwork
 from notsodeep.networks.base import PRECISIONS
 from notsodeep.spec import DEQ
-
-OWN_SOLVER = 0.01
-"""Largest relative difference to the outputs of a module, whose own solver may be loose (1e-3 is common)"""
-_ROWS = 8  # samples at which functions are compared
-_MOST_ITERATIONS = 500
-_ROUNDINGS = 32.0  # of the largest term, each unit in the last place times the root of the number of terms
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,34 +71,27 @@ class ImplicitLayer:
         W, b = _linear("recurrent", self.recurrent)
         U, c = _linear("input", self.input)
         R, r = (None, None) if self.readout is None else _linear("readout", self.readout)
-        biases = [
-            each for each in (b, c, None if self.bias is None else _tensor("bias", self.bias, 1)) if each is not None
-        ]
+        own = None if self.bias is None else _tensor("bias", self.bias, 1)
+        biases = [each for each in (b, c, own) if each is not None]
         m = len(W)
-        for name, given, shape in (
-            ("recurrent", W, (m, m)),
-            ("input", U, (m, U.shape[1])),
-            *(("bias", each, (m,)) for each in biases),
-            *([] if R is None else [("readout", R, (len(R), m))]),
-        ):
-            if tuple(given.shape) != shape:
-                raise ValueError(f"{name} must have shape {shape} beside {m} states, got {tuple(given.shape)}")
-        precisions = {each.dtype for each in (W, U, *biases, *([] if R is None else [R]))}
-        if len(precisions) != 1 or not precisions <= set(PRECISIONS):
-            raise ValueError(
-                f"weights must all be torch.float32 or all torch.float64, got {', '.join(sorted(map(str, precisions)))}"
-            )
+        _require_shape("recurrent", W, (m, m))
+        _require_shape("input", U, (m, U.shape[1]))
+        for each in biases:
+            _require_shape("bias", each, (m,))
+        if R is not None:
+            _require_shape("readout", R, (len(R), m))
+        _require_one_precision([each for each in (W, U, *biases, R, r) if each is not None])
         if not U.any():
             raise ValueError("input must not be zero: the states would not depend on the samples")
-        total = torch.stack(biases).sum(0) if biases else None
-        for name, value in (
-            *(("recurrent", W), ("input", U), ("activation", recognised(self.activation))),
-            *(("bias", total if total is not None and total.any() else None), ("readout", R), ("readout_bias", r)),
-        ):
-            object.__setattr__(self, name, value)
-        if self.function is not None:
-            draw = torch.Generator().manual_seed(0)
-            self.check(torch.randn(_ROWS, self.in_features, generator=draw, dtype=torch.float64))
+        total = torch.stack(biases).sum(dim=0) if biases else None
+        put = object.__setattr__
+        put(self, "recurrent", W)
+        put(self, "input", U)
+        put(self, "activation", recognised(self.activation))
+        put(self, "bias", total if total is not None and total.any() else None)
+        put(self, "readout", R)
+        put(self, "readout_bias", r)
+        self.check()
 
     @classmethod
     def from_module(
@@ -161,38 +149,8 @@ class ImplicitLayer:
             raise ValueError(f"module must be a torch.nn.Module, got {type(module).__name__}")
         parts = parts_of(module, recurrent, input, activation, readout)
         layer = cls(parts.recurrent, parts.input, parts.activation, readout=parts.readout)
-        layer._compare(module, samples)
+        require_same_outputs(layer, module, samples)
         return layer
-
-    def _compare(self, module: torch.nn.Module, samples: Any) -> None:
-        p = self.in_features
-        if samples is None:
-            samples = torch.randn(_ROWS, p, generator=torch.Generator().manual_seed(0)) / math.sqrt(p)
-        x = torch.as_tensor(samples)[:_ROWS].to(self.recurrent)
-        training = {child: child.training for child in module.modules()}
-        try:
-            module.eval()
-            with torch.no_grad():
-                theirs = module(x)
-        except Exception as error:  # a user's module may fail in any way
-            raise ValueError(f"module must map samples {tuple(x.shape)} to outputs: {error}") from error
-        finally:
-            for child, mode in training.items():
-                child.training = mode
-        net = self.to_network(max(float(x.double().square().sum(1).mean().sqrt()), 1e-12), max_iter=_MOST_ITERATIONS)
-        states, record = net.solve(x, on_failure="return")
-        outputs = math.sqrt(self.width) * states if self.readout is None else net.readout(states).detach()
-        if not isinstance(theirs, torch.Tensor) or theirs.shape != outputs.shape:
-            got = tuple(theirs.shape) if isinstance(theirs, torch.Tensor) else type(theirs).__name__
-            raise ValueError(f"module must map samples {tuple(x.shape)} to a tensor {tuple(outputs.shape)}, got {got}")
-        gap = float((outputs - theirs).norm() / theirs.norm())
-        if not gap <= OWN_SOLVER:
-            solved = "" if record.converged else ", which plain iteration did not solve"
-            raise ValueError(
-                f"module does not compute the equilibrium of z = phi(W z + U x + b) with the parts found, phi = "
-                f"{self.activation!r}{solved}: on {len(x)} samples its outputs differ by {100.0 * gap:.2g} % in norm; "
-                "is there more in its layer, such as a normalisation, or an activation of another place?"
-            )
 
     @property
     def width(self) -> int:
@@ -214,35 +172,16 @@ class ImplicitLayer:
         u = z @ self.recurrent.T + x @ self.input.T
         return u if self.bias is None else u + self.bias
 
-    def check(self, X: Any) -> None:
-        """Compare ``function`` with ``phi(W z + U x + b)`` at random states and the first rows of ``X (n, p)``.
+    def check(self, X: Any = None) -> None:
+        """Compare ``function``, if there is one, with ``phi(W z + U x + b)`` at random states and rows of ``X (n, p)``.
 
         Raises
         ------
         ValueError
             When they differ by more than rounding.
         """
-        if self.function is None:
-            return
-        W = self.recurrent
-        x = torch.as_tensor(X[:_ROWS]).to(W)
-        z = torch.randn(len(x), self.width, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(W)
-        with torch.no_grad():
-            u = self.preactivation(z, x)
-            mine, theirs = self.activation(u), self.function(z, x)
-        if not isinstance(theirs, torch.Tensor) or theirs.shape != mine.shape:
-            got = tuple(theirs.shape) if isinstance(theirs, torch.Tensor) else type(theirs).__name__
-            raise ValueError(
-                f"function must map states {tuple(z.shape)} and samples {tuple(x.shape)} to states, got {got}"
-            )
-        largest = max(float(u.abs().max()), float(mine.abs().max()), 1.0)
-        bound = _ROUNDINGS * torch.finfo(W.dtype).eps * math.sqrt(self.width + self.in_features) * largest
-        gap = float((mine - theirs).abs().max())
-        if not gap <= bound:
-            raise ValueError(
-                f"function is not phi(W z + U x + b) with phi = {self.activation!r}: at random states they differ by "
-                f"up to {gap:.3g}, where values reach {float(mine.abs().max()):.3g} and rounding explains {bound:.1g}"
-            )
+        if self.function is not None:
+            require_same_function(self, self.function, X)
 
     def spec(self, tau0: float = 1.0) -> DEQ:
         """Return the model whose weights have the mean squares of these, for samples of mean squared norm ``tau0**2``.
@@ -301,6 +240,18 @@ class ImplicitLayer:
 
 def _mean_square(weights: torch.Tensor) -> float:
     return float(weights.double().square().mean())
+
+
+def _require_shape(name: str, given: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(given.shape) != shape:
+        raise ValueError(f"{name} must have shape {shape} to fit the states, got {tuple(given.shape)}")
+
+
+def _require_one_precision(weights: list[torch.Tensor]) -> None:
+    found = {each.dtype for each in weights}
+    if len(found) != 1 or not found <= set(PRECISIONS):
+        got = ", ".join(sorted(map(str, found)))
+        raise ValueError(f"weights must all be torch.float32 or all torch.float64, got {got}")
 
 
 def _linear(name: str, given: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
