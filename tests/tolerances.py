@@ -435,3 +435,18 @@ def _array(x: Any) -> np.ndarray:
     if hasattr(x, "detach"):
         x = x.detach().cpu().numpy()
     return np.asarray(x, dtype=np.float64)
+
+SOLVED = 1e-13
+"""Fixed points by iteration to a relative step of 2.2e-14, divided by one minus the rate of contraction."""
+
+FUNCTIONAL = 1e-12
+"""The same derivative of a small equilibrium by another transformation: both are solved to 2e-14."""
+
+IMPLICIT = 1e-10
+"""Implicit against unrolled gradients, relative in norm: 2e-14 over the square of one minus the rate of contraction."""
+
+COMPILED = 1e-14
+"""The same operations in another order."""
+
+UNROLLED_AS_SOLVED = 1e-8
+"""Gradients through as many iterations as the states took: of ``k`` they are behind by a factor of about ``k``."""

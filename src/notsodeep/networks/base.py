@@ -204,7 +204,12 @@ def as_batch(X: Any, in_features: int, like: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"X must have shape (n, {in_features}) with n >= 1, got {tuple(X.shape)}")
     if X.device != like.device:
         raise ValueError(f"X must be on the device of the network, {like.device}, got {X.device}")
-    return _Finite.apply(X).to(like.dtype)
+    return _finite(X).to(like.dtype)
+
+
+@torch.compiler.disable  # what it does depends on the data
+def _finite(X: torch.Tensor) -> torch.Tensor:
+    return _Finite.apply(X)
 
 
 class _Finite(torch.autograd.Function):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-MEMORY = 5
-"""Differences of earlier states that are combined"""
-_GROWTH = 2.0  # of the smallest residual so far, beyond which a sample takes a plain step
+MEMORY = 10
+"""Differences of earlier states that are combined; with 5, models near instability take twice the iterations"""
 
 
 class Anderson:
@@ -14,8 +13,8 @@ class Anderson:
 
     With ``g = f(z) - z`` and differences ``dz_i``, ``dg_i`` of the last states, the next state is
     ``z + g - sum_i c_i (dz_i + dg_i)``, ``c`` minimising ``|g - sum_i c_i dg_i|^2 + r |c|^2``. The weight ``r`` is
-    the machine epsilon times the sum of ``|dg_i|^2``: multiplying all states by a number changes no ``c``. A sample
-    whose residual has doubled since its best takes a plain step.
+    the machine epsilon times the sum of ``|dg_i|^2``: multiplying all states by a number changes no ``c``. Where
+    ``c`` is not finite, a sample takes a plain step.
 
     Notes
     -----
@@ -24,15 +23,12 @@ class Anderson:
 
     def __init__(self) -> None:
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._best: torch.Tensor | None = None
         self._states: list[torch.Tensor] = []
         self._residuals: list[torch.Tensor] = []
 
     def next(self, state: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Return the next states ``(n, m)``."""
         residual = image - state
-        size = torch.linalg.vector_norm(residual, dim=1)
-        self._best = size if self._best is None else torch.minimum(self._best, size)
         if self._last is not None:
             self._states = [*self._states[1 - MEMORY :], state - self._last[0]]
             self._residuals = [*self._residuals[1 - MEMORY :], residual - self._last[1]]
@@ -40,14 +36,13 @@ class Anderson:
         if not self._states:
             return image
         mixed = image - self._correction(residual)
-        good = (size <= _GROWTH * self._best) & torch.isfinite(mixed).all(dim=1)
-        return torch.where(good[:, None], mixed, image)
+        return torch.where(torch.isfinite(mixed).all(dim=1, keepdim=True), mixed, image)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Restrict what is remembered to these rows."""
         self._states, self._residuals = ([each[rows] for each in kept] for kept in (self._states, self._residuals))
-        if self._last is not None and self._best is not None:
-            self._last, self._best = (self._last[0][rows], self._last[1][rows]), self._best[rows]
+        if self._last is not None:
+            self._last = self._last[0][rows], self._last[1][rows]
 
     def _correction(self, residual: torch.Tensor) -> torch.Tensor:
         steps, changes = torch.stack(self._states, dim=1), torch.stack(self._residuals, dim=1)  # (n, k, m)

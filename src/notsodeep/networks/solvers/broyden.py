@@ -6,7 +6,6 @@ import torch
 
 MEMORY = 20
 """Updates that are kept; then the method starts anew from a plain step"""
-_GROWTH = 2.0  # of the smallest residual so far, beyond which a sample starts anew from its image
 
 
 class Broyden:
@@ -14,8 +13,7 @@ class Broyden:
 
     The inverse Jacobian of ``g`` starts as ``-1``, so that the first step is a plain one, and is
     ``H = -1 + sum_i u_i v_i^T`` after updates ``u = (s - H y) / (v . y)``, ``v = H^T s`` for the step ``s`` and the
-    change ``y`` of ``g``. A sample whose residual has doubled since its best, or whose update is not finite,
-    forgets its updates.
+    change ``y`` of ``g``. An update that is not finite is left out.
 
     Notes
     -----
@@ -25,21 +23,17 @@ class Broyden:
 
     def __init__(self) -> None:
         self._last: tuple[torch.Tensor, torch.Tensor] | None = None
-        self._best: torch.Tensor | None = None
         self._left: list[torch.Tensor] = []
         self._right: list[torch.Tensor] = []
 
     def next(self, state: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         """Return the next states ``(n, m)``."""
         residual = image - state
-        size = torch.linalg.vector_norm(residual, dim=1)
-        self._best = size if self._best is None else torch.minimum(self._best, size)
         if len(self._left) == MEMORY:
             self._left, self._right, self._last = [], [], None
         if self._last is not None:
             self._update(state - self._last[0], residual - self._last[1])
         self._last = state, residual
-        self._forget(size > _GROWTH * self._best)
         return state - self._times(self._left, self._right, residual)
 
     def keep(self, rows: torch.Tensor) -> None:
@@ -47,8 +41,6 @@ class Broyden:
         self._left, self._right = ([each[rows] for each in kept] for kept in (self._left, self._right))
         if self._last is not None:
             self._last = self._last[0][rows], self._last[1][rows]
-        if self._best is not None:
-            self._best = self._best[rows]
 
     def _update(self, step: torch.Tensor, change: torch.Tensor) -> None:
         right = self._times(self._right, self._left, step)  # H^T s
@@ -57,10 +49,6 @@ class Broyden:
         good = torch.isfinite(left).all(dim=1, keepdim=True)
         self._left.append(torch.where(good, left, 0.0))
         self._right.append(torch.where(good, right, 0.0))
-
-    def _forget(self, rows: torch.Tensor) -> None:
-        for kept in (*self._left, *self._right):
-            kept.masked_fill_(rows[:, None], 0.0)
 
     @staticmethod
     def _times(left: list[torch.Tensor], right: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
