@@ -13,11 +13,17 @@ from notsodeep.networks.solvers import SolveRecord
 from notsodeep.networks.storage import load, save
 from notsodeep.networks.training import Epoch, TrainResult, TrainSettings, train
 
+DEQ, Explicit, Parallel = DEQNetwork, ExplicitNetwork, ParallelNetwork
+"""The same classes: within ``notsodeep.networks`` it goes without saying that they are networks."""
+
 __all__ = [
+    "DEQ",
     "DEQNetwork",
     "Epoch",
+    "Explicit",
     "ExplicitNetwork",
     "KernelError",
+    "Parallel",
     "ParallelNetwork",
     "RidgeChoice",
     "RidgeReadout",
