@@ -62,3 +62,30 @@ def stage_bar(total: int) -> Iterator[Callable[[str], None]]:
             bar.update(task, description=stage, advance=1)
 
         yield show
+
+
+@contextmanager
+def step_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function that is told what is done, how many steps of how many: a bar with the time left on a terminal.
+
+    In a pipe nothing is shown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        last = 0
+
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal last
+            if done < last:  # something else has begun: its steps take another time
+                bar.reset(task)
+            last = done
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show

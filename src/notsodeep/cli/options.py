@@ -41,6 +41,11 @@ Error = Annotated[
 ]
 Weights = Annotated[str, typer.Option(help="Hidden weights of the finite network: gaussian or ternary.")]
 Sparsity = Annotated[float | None, typer.Option(help="Share of zeros among ternary weights; 0.9 if not given.")]
+Loss = Annotated[str, typer.Option(help="Loss: cross_entropy or mse.")]
+Optimizer = Annotated[str, typer.Option(help="Optimizer: sgd or adam.")]
+LearningRate = Annotated[float, typer.Option("--lr", help="Learning rate: 1 suits sgd, 0.01 adam.")]
+Epochs = Annotated[int, typer.Option(help="Most passes over the training samples.")]
+BatchSize = Annotated[int, typer.Option(help="Samples of one step.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

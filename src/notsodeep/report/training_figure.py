@@ -42,7 +42,7 @@ def _draw_loss(axes: Axes, result: TrainingResult) -> None:
         axes.set(ylim=(0.0, None))
     axes.set(ylabel={"cross_entropy": "cross-entropy", "mse": "squared error"}[result.config.settings.loss])
     set_title(axes, f"Loss: {model_words(result.spec)}, width {result.config.width}")
-    set_legend(axes, ncols=3)
+    set_legend(axes, ncols=2)
 
 
 def _draw_accuracy(axes: Axes, result: TrainingResult) -> None:
@@ -57,7 +57,7 @@ def _draw_accuracy(axes: Axes, result: TrainingResult) -> None:
     axes.set(ylabel="right answers, %")
     train = result.samples.train
     set_title(axes, f"Accuracy: {train.n} samples of {shortened(train.name)}")
-    set_legend(axes, ncols=3)
+    set_legend(axes, ncols=2)
 
 
 def _draw_curves(axes: Axes, training: Sequence[float], validation: Sequence[float]) -> None:

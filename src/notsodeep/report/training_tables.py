@@ -52,7 +52,7 @@ def shown_epochs(count: int, best: int) -> list[int]:
     Examples
     --------
     >>> shown_epochs(3, 3), shown_epochs(100, 40)
-    ([1, 2, 3], [1, 11, 21, 31, 40, 41, 51, 60, 70, 80, 90, 100])
+    ([1, 2, 3], [1, 11, 21, 31, 40, 41, 50, 60, 70, 80, 90, 100])
     """
     spread = np.linspace(1, count, min(count, MOST_ROWS - 1)).round().astype(int).tolist()
     return sorted({*spread, best})
