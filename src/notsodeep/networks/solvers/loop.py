@@ -63,11 +63,11 @@ def fixed_point(
     out: a row's result depends on its neighbours, within the tolerance. How it ended is in the record; nothing
     is raised.
     """
-    method, state, ledger = SOLVERS[solver](), start, Ledger(start, tol)
+    method, state, ledger = SOLVERS[solver](), start, Ledger(start, tol, max_iter, steady=solver == "plain")
     while True:
         image = step(state)
         ledger.enter(state, image)
-        if not ledger.open or ledger.iterations == max_iter:
+        if ledger.done:
             return ledger.states, ledger.record()
         if 2 * ledger.open <= len(image):
             keep = ledger.leave_out()

@@ -29,9 +29,10 @@ class SolveRecord:
     residuals: torch.Tensor = field(compare=False, repr=False)
     """``|f(z) - z| / |f(z)|`` of each sample in the last application of the map ``f`` to it, shape ``(n,)``"""
     steps: torch.Tensor = field(compare=False, repr=False)
-    """Applications until each sample stayed within the tolerance, ``iterations`` if it did not; shape ``(n,)``"""
-    history: tuple[float, ...] = field(compare=False, repr=False)
-    """Largest relative step in each iteration, of the samples that were still iterated"""
+    """Applications until each sample was found within the tolerance, ``iterations`` if it was not; shape ``(n,)``"""
+    history: tuple[tuple[int, float], ...] = field(compare=False, repr=False)
+    """Numbers of iterations, and the largest relative step then of the samples that were still iterated. Plain
+    iteration is looked at where it may end, not after every step"""
 
 
 def default_tolerance(dtype: torch.dtype) -> float:
