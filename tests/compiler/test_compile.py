@@ -233,6 +233,22 @@ def test_stages_are_told(digits):
     assert told == ["the weights", "solving the equations", "states of the DEQ", "fitting the readout", "fidelity"]
 
 
+def test_variances_without_a_stable_kernel(digits):
+    """A ReLU layer far beyond sigma_a2 = 2 whose states exist all the same: its weights push them below zero."""
+    torch.manual_seed(0)
+    W = torch.randn(60, 60, dtype=torch.float64) * (3.0 / 60) ** 0.5 - 0.3
+    U = torch.randn(60, 64, dtype=torch.float64)
+    found = nsd.compile(ImplicitLayer(W, U, "relu"), digits.X[:150], digits.y[:150], on_failure="return")
+    values = found.variances
+    assert_close(values.sigma_a2, 60 * float((W**2).mean()), FORWARD)
+    assert values.matched_sigma_a2 < 2.0 < values.sigma_a2
+    assert abs(values.contraction - 0.9) < 1e-4  # half of it, for a ReLU
+    assert abs(values.matched_sigma_a2 - 1.8) < 1e-4
+    assert not found.covered
+    assert "there is no stable kernel of infinite width: it is taken as 1.8" in found.verdict
+    assert found.fidelity.predictions.agreement["refitted"] > 0.35  # of 30 samples in 10 classes
+
+
 @pytest.fixture(scope="module")
 def restless():
     """A DEQ that plain iteration leaves behind at some samples."""

@@ -207,6 +207,14 @@ def test_half_precision_is_refused():
         ImplicitLayer(torch.eye(3, **half), torch.eye(3, **half), "tanh")
 
 
-def test_an_unstable_model_is_refused():
-    with pytest.raises(ValueError, match="no stable kernel fixed point"):
-        ImplicitLayer(3.0 * torch.eye(3), torch.eye(3), nsd.activation("relu")).to_network()
+@pytest.mark.filterwarnings("ignore::notsodeep.errors.StabilityWarning")
+def test_weights_without_a_stable_kernel_are_kept():
+    """sigma_a2 of W is 3.8, from 2 on a ReLU DEQ has no stable kernel; but W is nilpotent, and there are states."""
+    W = 1.5 * torch.triu(torch.ones(4, 4, dtype=torch.float64), 1)
+    layer = ImplicitLayer(W, torch.eye(4, dtype=torch.float64), nsd.activation("relu"))
+    net = layer.to_network()
+    assert_close(layer.spec().sigma_a2, 4 * 2.25 * 6 / 16, FORWARD)
+    assert net.spec.sigma_a2 < 2.0
+    x = torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=torch.float64)
+    z = [2.5 * 2.5 * 1.5, 2.5 * 1.5, 1.5, 1.0]  # each is 1.5 times the sum of those below it
+    assert_close(2.0 * net.features(x)[0], z, FORWARD)

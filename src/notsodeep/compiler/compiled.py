@@ -22,10 +22,17 @@ class Variances:
     """``mean(b^2)``"""
     tau0: float
     """Root mean squared norm of the samples"""
+    matched_sigma_a2: float
+    """What was taken for ``sigma_a2``: a lower one where the kernel is not stable"""
     tau_star: float
-    """Root mean squared pre-activation: ``tau_star^2 = sigma_a2 E[phi^2] + sigma_b2 tau0^2 + sigma_c2``"""
+    """Root mean squared pre-activation: ``tau_star^2 = matched_sigma_a2 E[phi^2] + sigma_b2 tau0^2 + sigma_c2``"""
     contraction: float
-    """``sigma_a2 E[phi'^2]``: below 1, the kernel is stable"""
+    """``matched_sigma_a2 E[phi'^2]``: below 1, the kernel is stable"""
+
+    @property
+    def stable(self) -> bool:
+        """Whether a DEQ of these variances has a stable kernel."""
+        return self.matched_sigma_a2 == self.sigma_a2
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class Compiled:
 
     @property
     def covered(self) -> bool:
-        """Whether the weights look random, and the DEQ's own kernel is that of its variances."""
-        return self.weights.verdict != "not random" and self.fidelity.kernel.covered
+        """Whether the weights look random, their variances have a stable kernel, and it is the DEQ's own one."""
+        return self.variances.stable and self.weights.verdict != "not random" and self.fidelity.kernel.covered
 
     @property
     def verdict(self) -> str:
@@ -65,10 +72,20 @@ class Compiled:
             return [f"The theory covers this DEQ: {self.weights.reason}.", measured]
         return [
             f"The theory does not cover this DEQ: {self.weights.reason}.",
+            self._stability(),
             measured,
             "The network has the kernel of a DEQ with random weights of the same variances: of what training brought, "
             "it has only what its own readout can express.",
         ]
+
+    def _stability(self) -> str:
+        found = self.variances
+        if found.stable:
+            return ""
+        return (
+            f"With sigma_a2 = {found.sigma_a2:.4g} there is no stable kernel of infinite width: it is taken as "
+            f"{found.matched_sigma_a2:.4g} in what follows."
+        )
 
     def _match(self) -> str:
         exact = _percent(self.fidelity.kernel.exact.centred.frobenius)

@@ -24,7 +24,6 @@ from notsodeep.kernels.scalar import rest_point
 from notsodeep.matching.reduction import match_any
 from notsodeep.networks import ExplicitNetwork, ParallelNetwork, RidgeReadout, class_indices
 from notsodeep.networks.ridge import RIDGE
-from notsodeep.spec import DEQ
 
 STAGES = ("the weights", "solving the equations", "states of the DEQ", "fitting the readout", "fidelity")
 """What :func:`compile` does, in order."""
@@ -55,8 +54,8 @@ def compile(  # noqa: A001  # the verb that it is
     """Return a shallow explicit network in the place of a deep equilibrium model, and how well it stands for it.
 
     The variances are read off the weights, the network is matched to the kernel that a DEQ has with random weights of
-    these variances, and its readout is fitted. The result tells whether the weights are random enough for that, and
-    compares both models on samples that were held out.
+    these variances (or, where that has no stable kernel, with a lower recurrent one), and its readout is fitted. The
+    result tells whether the weights are random enough for that, and compares both on samples that were held out.
 
     Parameters
     ----------
@@ -98,7 +97,7 @@ def compile(  # noqa: A001  # the verb that it is
     Raises
     ------
     ValueError
-        When an argument is illegal, the model is of another form, or its variances have no stable kernel.
+        When an argument is illegal or the model is of another form.
     ConvergenceError
         When an equilibrium was not reached or no network was found, unless ``on_failure="return"``.
 
@@ -185,7 +184,7 @@ def _compile(
         module=module,
         readout=kind,
         classes=given.classes if kind == "labels" and given is not None else None,
-        variances=_variances(subject.spec),
+        variances=_variances(subject),
         weights=weights,
         match=found,
         fidelity=CompiledFidelity(kernels, compared, costs(subject, module, held.X[some_held]), held.unconverged),
@@ -257,6 +256,15 @@ def _compared(
     return predictions(there, places, 0 if given is None else len(given.classes))
 
 
-def _variances(spec: DEQ) -> Variances:
-    rest = rest_point(spec)
-    return Variances(spec.sigma_a2, spec.sigma_b2, spec.sigma_c2, spec.tau0, rest.tau_star, rest.contraction)
+def _variances(subject: Subject) -> Variances:
+    found, matched = subject.estimate, subject.spec
+    rest = rest_point(matched)
+    return Variances(
+        sigma_a2=found.sigma_a2,
+        sigma_b2=found.sigma_b2,
+        sigma_c2=found.sigma_c2,
+        tau0=found.tau0,
+        matched_sigma_a2=matched.sigma_a2,
+        tau_star=rest.tau_star,
+        contraction=rest.contraction,
+    )

@@ -13,6 +13,7 @@ from notsodeep.activations import Activation
 from notsodeep.compiler.children import parts_of
 from notsodeep.compiler.comparison import require_same_function, require_same_outputs
 from notsodeep.compiler.recognition import recognised
+from notsodeep.compiler.stability import stable
 from notsodeep.networks import DEQNetwork
 from notsodeep.networks.base import PRECISIONS
 from notsodeep.spec import DEQ
@@ -200,17 +201,15 @@ class ImplicitLayer:
     def to_network(self, tau0: float = 1.0, **options: Any) -> DEQNetwork:
         """Return the network of this package with exactly these weights; its states are ``z / sqrt(m)``.
 
+        Its spec is :meth:`spec`, or, where that has no stable kernel, one with a lower ``sigma_a2``: then the entries
+        of ``A`` have a mean square above 1.
+
         Parameters
         ----------
         tau0 : float
             Of the spec: root mean squared norm of the samples.
         **options
             Of :class:`~notsodeep.networks.DEQNetwork`: ``tol``, ``max_iter``, ``solver``, ...
-
-        Raises
-        ------
-        ValueError
-            When the model has no stable kernel fixed point.
 
         Examples
         --------
@@ -221,7 +220,7 @@ class ImplicitLayer:
         >>> net(torch.tensor([[1.0, 2.0, 3.0]]))  # z = z / 2 + x
         tensor([[2.0000, 4.0000, 6.0000]], grad_fn=...)
         """
-        spec, root = self.spec(tau0), math.sqrt(self.width)
+        spec, root = stable(self.spec(tau0)), math.sqrt(self.width)
         outputs = max(self.out_features, 1)
         net = DEQNetwork(spec, self.in_features, self.width, outputs, dtype=self.recurrent.dtype, **options)
         net = net.to(self.recurrent.device)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from notsodeep.compiler.layer import ImplicitLayer
+from notsodeep.compiler.stability import stable
 from notsodeep.networks import DEQNetwork
 from notsodeep.networks.base import FiniteNetwork
 from notsodeep.spec import DEQ
@@ -22,8 +23,10 @@ class Subject:
     """A DEQ with weights of its own."""
 
     net: DEQNetwork
-    spec: DEQ
+    estimate: DEQ
     """With the mean squares of its weights and its own activation as it is, at the scale of the samples"""
+    spec: DEQ
+    """That, or the nearest one with a stable kernel at the samples"""
     has_readout: bool
 
     @classmethod
@@ -35,12 +38,14 @@ class Subject:
         Raises
         ------
         ValueError
-            When it is none of these, does not fit the samples, or has no stable kernel fixed point.
+            When it is none of these, is of another form, or does not fit the samples.
         """
-        tau0 = math.sqrt(float(X.square().sum(dim=1).mean()))
+        squares = X.square().sum(dim=1).numpy()
+        tau0 = math.sqrt(float(squares.mean()))
         if isinstance(deq, DEQNetwork):
             _check_inputs(deq.in_features, X)
-            return cls(deq, estimated(deq, tau0), has_readout=True)
+            found = estimated(deq, tau0)
+            return cls(deq, found, stable(found, squares), has_readout=True)
         if isinstance(deq, FiniteNetwork):
             raise ValueError(f"deq must be a DEQ, got a network that is explicit already: {type(deq).__name__}")
         if isinstance(deq, torch.nn.Module):
@@ -49,7 +54,8 @@ class Subject:
             raise ValueError(f"deq must be a DEQNetwork, an ImplicitLayer or a torch module, got {type(deq).__name__}")
         _check_inputs(deq.in_features, X)
         deq.check(X)
-        return cls(_network(deq, tau0, X), deq.spec(tau0), has_readout=deq.readout is not None)
+        found = deq.spec(tau0)
+        return cls(_network(deq, tau0, X), found, stable(found, squares), has_readout=deq.readout is not None)
 
     @property
     def like(self) -> torch.Tensor:

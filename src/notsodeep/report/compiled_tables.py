@@ -32,6 +32,7 @@ def _variances(result: CompilationResult) -> Table:
         ("sigma_b2", found.sigma_b2, "variance of the input weights"),
         ("sigma_c2", found.sigma_c2, "variance of the bias"),
         ("tau0", found.tau0, "root mean squared norm of the samples"),
+        *([] if found.stable else [("sigma_a2, matched", found.matched_sigma_a2, "the largest with a stable kernel")]),
         ("tau_star", found.tau_star, "root mean squared pre-activation"),
         ("sigma_a2 E[phi'^2]", found.contraction, "below 1: the kernel is stable"),
     )
