@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -139,6 +141,22 @@ def test_a_trained_model_is_not_covered_but_measured(learned, digits):
     assert f"{100 * compared.agreement['own']:.3g} %" in found.verdict
 
 
+def test_each_finding_alone_uncovers_a_model(ours, learned):
+    found, other = ours[1], learned[2]
+    assert not replace(found, weights=other.weights).covered
+    assert not replace(found, fidelity=other.fidelity).covered
+    assert not replace(found, variances=replace(found.variances, matched_sigma_a2=0.1)).covered
+    kernel = found.fidelity.kernel
+    drawn = max(gap.centred.frobenius for gap in kernel.drawn)
+
+    def at(times):
+        distance = replace(kernel.own.centred, frobenius=times * drawn)
+        return replace(kernel, own=replace(kernel.own, centred=distance))
+
+    assert at(1.4).covered
+    assert not at(1.6).covered
+
+
 def test_distilled_readouts_need_no_labels(theirs):
     model, X, _ = theirs
     found = nsd.compile(model, X)
@@ -259,10 +277,15 @@ def test_samples_without_equilibrium(restless, digits):
     X = digits.X[:100]
     with pytest.raises(ConvergenceError, match="was not reached"):
         nsd.compile(restless, X)
-    found = nsd.compile(restless, X, on_failure="return")
-    _, record = restless.solve(X[np.sort(np.random.default_rng(0).permutation(100)[:20])], on_failure="return")
+    y = digits.y[:100]
+    found = nsd.compile(restless, X, y, on_failure="return")
+    held = np.sort(np.random.default_rng(0).permutation(100)[:20])
+    _, record = restless.solve(X[held], on_failure="return")
     assert found.fidelity.unconverged == record.unconverged > 0
     assert found.fidelity.predictions.n == 20 - record.unconverged
+    there = held[(record.residuals <= 2e-3).numpy()]
+    right = np.array(found.classes)[found.module(X[there]).argmax(1).numpy()] == y[there]
+    assert found.fidelity.predictions.accuracy["network"] == right.mean()
     impossible = DEQNetwork(nsd.DEQ("tanh", sigma_a2=0.9), 64, 100, max_iter=1)
     with pytest.raises(ConvergenceError, match="no equilibrium at 80 of 80 samples"):
         nsd.compile(impossible, X, on_failure="return")

@@ -76,7 +76,8 @@ def require_same_outputs(layer: ImplicitLayer, module: torch.nn.Module, X: Any =
         raise ValueError(
             f"module does not compute the equilibrium{solved} of z = phi(W z + U x + b) with the parts found, phi = "
             f"{layer.activation!r}: on {len(x)} samples its outputs differ by {100.0 * gap:.2g} % in norm; "
-            "is there more in its layer, such as a normalisation, or does an activation belong elsewhere?"
+            "is there more in its layer, such as a normalisation, does an activation belong elsewhere, or does its own "
+            "solver stop early?"
         )
 
 
