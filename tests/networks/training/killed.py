@@ -13,13 +13,20 @@ from tests.networks.training.kit import data, deq, settings
 PAUSE = 0.01  # seconds after each step, so that a kill meets the middle of a run
 
 
-def run(folder, trainable, started, pause):
-    """Train with a checkpoint after every step, then save the network."""
+def run(folder, trainable, begun=None, stepping=None):
+    """Train with a checkpoint after every step, then save the network; the events tell when work and steps begin."""
     torch.set_num_threads(1)
     loop.BETWEEN = loop.WITHIN = 0.0
     checkpoint._TIMES = 0
-    net, given = deq(dtype=torch.float32), settings(trainable=trainable, momentum=0.9, epochs=20)
-    if started is not None:
-        started.set()
-    train(net, *data(), given, folder=folder, progress=lambda *at: time.sleep(pause))
+
+    def progress(words, done, total):
+        if stepping is not None:
+            if words.startswith("epoch"):
+                stepping.set()
+            time.sleep(PAUSE)
+
+    net, given = deq(dtype=torch.float32), settings(trainable=trainable, momentum=0.9, epochs=30)
+    if begun is not None:
+        begun.set()
+    train(net, *data(), given, folder=folder, progress=progress)
     save(net, folder / "net.safetensors")
