@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
 def train(
     model: Annotated[
         str,
-        typer.Option(help="deq; twin: the explicit network with its conjugate kernel; or plain: two of its layers."),
+        typer.Option(
+            help="deq; twin: the explicit network with its conjugate kernel; or plain: two layers of its activation."
+        ),
     ] = "deq",
     activation: Activation = "relu",
     sigma_a2: SigmaA2 = 0.2,
