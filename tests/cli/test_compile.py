@@ -136,7 +136,7 @@ def test_samples_without_equilibrium(tmp_path):
     result = run(path, *SMALL, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "was not reached for" in result.stderr
-    result = run(path, *SMALL, "--on-failure", "return", "--json", "--out", tmp_path / "other")
+    result = run(path, *SMALL, "--family", "hard_tanh", "--on-failure", "return", "--json", "--out", tmp_path / "other")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["fidelity"]["unconverged"] > 0
 

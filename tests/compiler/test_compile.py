@@ -278,7 +278,7 @@ def test_samples_without_equilibrium(restless, digits):
     with pytest.raises(ConvergenceError, match="was not reached"):
         nsd.compile(restless, X)
     y = digits.y[:100]
-    found = nsd.compile(restless, X, y, on_failure="return")
+    found = nsd.compile(restless, X, y, family="hard_tanh", on_failure="return")
     held = np.sort(np.random.default_rng(0).permutation(100)[:20])
     _, record = restless.solve(X[held], on_failure="return")
     assert found.fidelity.unconverged == record.unconverged > 0
