@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -92,3 +94,10 @@ def test_configurations_that_cannot_be(options, message):
 def test_models_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         model_spec(config(**options))
+
+
+def test_without_a_network_that_matches_there_is_no_twin(monkeypatch):
+    closest = replace(nsd.match(DEQ), status="infeasible", reason="too steep")
+    monkeypatch.setattr("notsodeep.experiments.training.match", lambda deq: closest)
+    with pytest.raises(ValueError, match="which has no twin: too steep"):
+        model_spec(config(model="twin"))

@@ -70,12 +70,16 @@ def model_spec(config: TrainingConfig) -> DEQ | MLP:
     Raises
     ------
     ValueError
-        When the DEQ has no stable fixed point, or the settings train weights that the model does not have.
+        When the DEQ has no stable fixed point or, for ``"twin"``, no network has its conjugate kernel, or the settings
+        train weights that the model does not have.
     """
     rest_point(config.deq)
     spec: DEQ | MLP = config.deq
     if config.model == "twin":
-        spec = match(config.deq).spec  # type: ignore[assignment]  # one kernel makes no parallel branches
+        found = match(config.deq)
+        if found.status != "matched":
+            raise ValueError(f"model must be 'deq' or 'plain' for {config.deq!r}, which has no twin: {found.reason}")
+        spec = found.spec  # type: ignore[assignment]  # one kernel makes no parallel branches
     elif config.model == "plain":
         spec = centred_mlp([config.deq.activation] * _PLAIN_DEPTH, config.deq.tau0)
     trainable_weights(spec, config.settings.trainable)
