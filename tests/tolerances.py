@@ -436,6 +436,7 @@ def _array(x: Any) -> np.ndarray:
         x = x.detach().cpu().numpy()
     return np.asarray(x, dtype=np.float64)
 
+
 SOLVED = 1e-13
 """Fixed points by iteration to a relative step of 2.2e-14, divided by one minus the rate of contraction."""
 
