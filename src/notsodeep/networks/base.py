@@ -99,8 +99,9 @@ class FiniteNetwork(torch.nn.Module, ABC):
         >>> [(group["name"], group["lr"]) for group in torch.optim.SGD(net.parameter_groups(0.1)).param_groups]
         [('layer1', 0.05), ('readout', 0.1)]
         >>> deq = DEQNetwork(DEQ("tanh", sigma_a2=0.2, sigma_b2=0.8), in_features=3, width=8)
-        >>> [group["lr"] for group in deq.parameter_groups(0.1, ("recurrent", "readout"), parametrization="standard")]
-        [4.0, 0.8]
+        >>> groups = deq.parameter_groups(0.1, ("recurrent", "readout"), parametrization="standard")
+        >>> [(group["name"], round(group["lr"], 6)) for group in groups]
+        [('recurrent', 4.0), ('readout', 0.8)]
         """
         lr = number("lr", lr, low=0.0)
         choice("parametrization", parametrization, PARAMETRIZATIONS)

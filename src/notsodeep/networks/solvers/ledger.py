@@ -8,7 +8,6 @@ import torch
 
 from notsodeep.networks.solvers.record import SolveRecord
 
-
 _SHARE = 0.7  # of the iterations that are left, as predicted, that pass without a look at the states
 
 
