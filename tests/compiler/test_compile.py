@@ -274,20 +274,20 @@ def restless():
 
 
 def test_samples_without_equilibrium(restless, digits):
-    X = digits.X[:100]
+    X = digits.X[:400]
     with pytest.raises(ConvergenceError, match="was not reached"):
         nsd.compile(restless, X)
-    y = digits.y[:100]
+    y = digits.y[:400]
     found = nsd.compile(restless, X, y, family="hard_tanh", on_failure="return")
-    held = np.sort(np.random.default_rng(0).permutation(100)[:20])
+    held = np.sort(np.random.default_rng(0).permutation(400)[:80])
     _, record = restless.solve(X[held], on_failure="return")
     assert found.fidelity.unconverged == record.unconverged > 0
-    assert found.fidelity.predictions.n == 20 - record.unconverged
+    assert found.fidelity.predictions.n == 80 - record.unconverged
     there = held[(record.residuals <= 2e-3).numpy()]
     right = np.array(found.classes)[found.module(X[there]).argmax(1).numpy()] == y[there]
-    assert found.fidelity.predictions.accuracy["network"] == right.mean()
+    assert found.fidelity.predictions.accuracy["network"] == right.mean() > 0.6
     impossible = DEQNetwork(nsd.DEQ("tanh", sigma_a2=0.9), 64, 100, max_iter=1)
-    with pytest.raises(ConvergenceError, match="no equilibrium at 80 of 80 samples"):
+    with pytest.raises(ConvergenceError, match="no equilibrium at 320 of 320 samples"):
         nsd.compile(impossible, X, on_failure="return")
 
 

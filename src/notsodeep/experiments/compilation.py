@@ -89,7 +89,6 @@ def run_compilation(
     ConvergenceError
         When an equilibrium was not reached or no network was found.
     """
-    check_fit(net, samples)
     given: dict[str, Any] = vars(options)
     compiled = compile_deq(net, samples.X, samples.y, **given, cache=states, progress=progress)
     return CompilationResult(source, net, options, samples, compiled)
