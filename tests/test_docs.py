@@ -59,7 +59,7 @@ def test_an_unknown_name_is_an_attribute_error():
     "page",
     [
         *("README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/matching.md", "docs/norm-aware.md"),
-        *("docs/notation.md", "docs/spectra.md", "docs/sphere-exact.md"),
+        *("docs/networks.md", "docs/notation.md", "docs/spectra.md", "docs/sphere-exact.md"),
     ],
 )
 def test_the_paths_that_a_page_names_exist(page):
