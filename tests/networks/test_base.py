@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from notsodeep.networks import DEQNetwork, ExplicitNetwork, ParallelNetwork
+from notsodeep.networks.base import NormalWeights
 from notsodeep.spec import DEQ, MLP, Layer, Parallel
 from tests.tolerances import FLOAT32, ROUNDING
 
@@ -194,3 +195,11 @@ def test_each_kind_wants_its_own_spec():
         ExplicitNetwork(parallel().spec, 5, 4)
     with pytest.raises(ValueError, match="spec must be a Parallel, got MLP"):
         ParallelNetwork(MLP((Layer(),)), 5, 4)
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**62, 2**62 + 2**32])
+def test_long_seeds_are_read_whole(seed):
+    """The generator of torch has 32 bits of a seed: the first draws of these would be those of seed 0."""
+    first, long, same = (NormalWeights(each, torch.float64)(4, 4) for each in (0, seed, seed))
+    assert not torch.equal(long, first)
+    assert torch.equal(long, same)

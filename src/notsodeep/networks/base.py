@@ -159,7 +159,7 @@ class NormalWeights:
         if dtype not in PRECISIONS:
             raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype!r}")
         self._dtype = dtype
-        self._generator = torch.Generator("cpu").manual_seed(integer("seed", seed, low=0))
+        self._generator = torch.Generator("cpu").manual_seed(_of_32_bits(integer("seed", seed, low=0)))
 
     def __call__(self, *shape: int) -> torch.nn.Parameter:
         """Return the next parameter of this shape."""
@@ -183,6 +183,11 @@ class NormalWeights:
         head = torch.nn.Linear(width, out_features, bias=False, device="meta")  # draws nothing by itself
         head.weight = self(out_features, width)
         return head
+
+
+def _of_32_bits(seed: int) -> int:
+    """Return a seed for torch's CPU generator, which would read the last 32 bits of a longer one alone."""
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 def as_batch(X: Any, in_features: int, like: torch.Tensor) -> torch.Tensor:
