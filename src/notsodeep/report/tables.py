@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 
 from notsodeep.experiments.twin import TwinResult
-from notsodeep.networks.solvers import default_tolerance
 from notsodeep.networks.ridge import RIDGE
+from notsodeep.networks.solvers import default_tolerance
 from notsodeep.report.facts import Facts
 from notsodeep.report.network_tables import coefficient_tables, network_table, others_table
 from notsodeep.report.numerals import accuracy, bits, decimal, duration, percent
