@@ -148,8 +148,8 @@ def _networks(
 
 
 def _seed(seed: int, k: int) -> int:
-    """Return the seed of draw ``k``, below 2^63."""
-    return int(np.random.SeedSequence([seed, k]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """Return the seed of draw ``k``, of 32 bits."""
+    return int(np.random.SeedSequence([seed, k]).generate_state(1)[0])
 
 
 def _exact(spec: Spec, X: Any, Y: Any, kernel: str, chosen: frozenset[str], given: Any) -> FloatArray:
