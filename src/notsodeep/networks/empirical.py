@@ -116,7 +116,7 @@ def empirical_ntk(net: FiniteNetwork, X: Any, Y: Any = None, trainable: str | It
     for output in range(net.out_features):
         rows = _factors(net, left, output, chosen)
         _add(kernel, rows, None if right is None else _factors(net, right, output, chosen))
-    return _returned(kernel / net.out_features, X)
+    return _returned(kernel.div_(net.out_features), X)
 
 
 def _checked(net: Any, X: Any, Y: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
