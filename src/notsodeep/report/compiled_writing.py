@@ -9,9 +9,8 @@ from typing import Any
 from notsodeep._version import __version__
 from notsodeep.experiments.compilation import CompilationResult
 from notsodeep.files import StrPath
-from notsodeep.networks import save
 from notsodeep.report.document import FORMAT_VERSION, json_text, plain, samples_data, spec_data
-from notsodeep.report.files import check_folder, write_bytes
+from notsodeep.report.files import write_files
 
 COMPILED_FILES = ("compile.json", "net.safetensors")
 """What is written for a compilation"""
@@ -52,17 +51,6 @@ def compiled_document(result: CompilationResult) -> dict[str, Any]:
 
 
 def write_compiled(result: CompilationResult, folder: StrPath) -> dict[str, Path]:
-    """Write :data:`COMPILED_FILES` into ``folder``, made if need be; return their paths by name.
-
-    Each file is complete or absent; files of an earlier run are replaced.
-
-    Raises
-    ------
-    OSError
-        When the folder or a file in it cannot be written.
-    """
-    folder = check_folder(folder, COMPILED_FILES)
-    folder.mkdir(parents=True, exist_ok=True)
-    save(result.compiled.module, folder / "net.safetensors")
-    write_bytes(folder / "compile.json", json_text(compiled_document(result)).encode())
-    return {name: folder / name for name in COMPILED_FILES}
+    """Write :data:`COMPILED_FILES` into ``folder`` (:func:`~notsodeep.report.files.write_files`)."""
+    document = json_text(compiled_document(result)).encode()
+    return write_files(folder, {"compile.json": document}, result.compiled.module)

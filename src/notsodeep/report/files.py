@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from notsodeep.files import StrPath, replacing
+from notsodeep.networks import save
+from notsodeep.networks.storage import Network
 
 FILES = ("match.json", "net.safetensors", "report.html", "report.png")
 """What the main job writes into its folder"""
+NETWORK = "net.safetensors"
+
+
+def write_files(folder: StrPath, contents: Mapping[str, bytes], network: Network | None = None) -> dict[str, Path]:
+    """Write files by name, and a network as :data:`NETWORK`, into ``folder``, made if need be; return their paths.
+
+    Each file is complete or absent; files of an earlier run are replaced.
+
+    Raises
+    ------
+    OSError
+        When the folder or a file in it cannot be written.
+    """
+    names = sorted([*contents, *([] if network is None else [NETWORK])])
+    folder = check_folder(folder, names)
+    folder.mkdir(parents=True, exist_ok=True)
+    if network is not None:
+        save(network, folder / NETWORK)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+    return {name: folder / name for name in names}
 
 
 def write_bytes(path: StrPath, content: bytes) -> Path:

@@ -8,7 +8,7 @@ from notsodeep.experiments.spectrum import SpectrumResult
 from notsodeep.files import StrPath
 from notsodeep.report.document import json_text
 from notsodeep.report.figures import png
-from notsodeep.report.files import check_folder, write_bytes
+from notsodeep.report.files import write_files
 from notsodeep.report.spectrum_document import spectrum_csv, spectrum_document
 from notsodeep.report.spectrum_figure import spectrum_figure
 
@@ -17,20 +17,10 @@ SPECTRUM_FILES = ("spectrum.json", "spectrum.csv", "spectrum.png")
 
 
 def write_spectrum(result: SpectrumResult, folder: StrPath) -> dict[str, Path]:
-    """Write :data:`SPECTRUM_FILES` into ``folder``, made if need be; return their paths by name.
-
-    Each file is complete or absent; files of an earlier run are replaced.
-
-    Raises
-    ------
-    OSError
-        When the folder or a file in it cannot be written.
-    """
-    folder = check_folder(folder, SPECTRUM_FILES)
+    """Write :data:`SPECTRUM_FILES` into ``folder`` (:func:`~notsodeep.report.files.write_files`)."""
     contents = {
         "spectrum.json": json_text(spectrum_document(result)).encode(),
         "spectrum.csv": spectrum_csv(result).encode(),
         "spectrum.png": png(spectrum_figure(result)),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    return {name: write_bytes(folder / name, content) for name, content in contents.items()}
+    return write_files(folder, contents)
