@@ -18,6 +18,7 @@ from notsodeep.networks import TrainSettings, cached_features, class_indices, fi
 ACTIVATIONS, WIDTHS = ("relu", "tanh"), (1024, 4096)
 MODELS = ("DEQ", "twin", "twin for the data", "centred")
 READOUTS = ("sgd", "ridge")
+TOLERANCE = 1e-3  # relative step of the equilibria: a tenth of the published one
 
 
 class Samples(NamedTuple):
@@ -114,6 +115,8 @@ def accuracies(spec, samples, width, seed, given):
     """Return the test accuracies of one network; features and checkpoints are in a folder until it is done."""
     folder = given.table.with_suffix(".part")
     net = spec.to_torch(samples.X.shape[1], width, len(samples.classes), seed=seed).to(given.device, torch.float32)
+    if isinstance(spec, nsd.DEQ):
+        net.tol = TOLERANCE
     X, X_test = (
         torch.as_tensor(part, dtype=torch.float32, device=given.device) for part in (samples.X, samples.X_test)
     )
