@@ -10,6 +10,7 @@ from notsodeep.activations import Activation
 from notsodeep.errors import ConvergenceError, StabilityWarning
 from notsodeep.kernels.scalar import rest_point
 from notsodeep.networks import DEQNetwork
+from notsodeep.networks.solvers import SOLVERS
 from notsodeep.spec import DEQ
 from tests.reference import finite_ntk as reference
 from tests.tolerances import EQUILIBRIUM, EQUILIBRIUM_FLOAT32, EXACT, FORWARD, RECORDED, REFERENCE_STATE, SHIFT
@@ -188,3 +189,13 @@ def test_bad_options(options, message):
 def test_bad_on_failure():
     with pytest.raises(ValueError, match="on_failure must be one of 'raise', 'return', got 'ignore'"):
         network().solve(batch(), on_failure="ignore")
+
+
+@pytest.mark.parametrize("solver", list(SOLVERS))
+def test_an_activation_that_returns_its_argument_is_not_overwritten(solver):
+    net = network(Activation(lambda x: x, lambda x: x * 0 + 1), 0.3, solver=solver)
+    Z, _ = net.solve(batch())
+    with torch.no_grad():
+        system = torch.eye(60, dtype=torch.float64) - math.sqrt(0.3 / 60) * net.A.T
+        right = math.sqrt(SIGMA_B2 / 60) * batch() @ net.B.T
+    torch.testing.assert_close(Z, torch.linalg.solve(system, right, left=False), rtol=0, atol=EQUILIBRIUM)

@@ -19,7 +19,8 @@ def value(form: PiecewiseLinear, x: Any) -> Any:
         if slope:
             start = min(max(0.0, low), high)
             inside = _clip(x, low, high)
-            parts.append(slope * (inside - start if start else inside))
+            inside = inside - start if start else inside
+            parts.append(inside if slope == 1.0 else slope * inside)
     return sum(parts[1:], parts[0]) if parts else namespace(x).zeros_like(x)
 
 

@@ -46,9 +46,12 @@ class Equations:
         self, injected: torch.Tensor, A: torch.Tensor, on_failure: str = "raise"
     ) -> tuple[torch.Tensor, SolveRecord]:
         """Iterate from ``z = 0``, whose image needs no matrix product, with states ``sqrt(m) z``."""
-        rule = self.gain / math.sqrt(self.width)
-        step = RowMap(lambda Y, rows: self.activation(torch.addmm(rows, Y, A.T, alpha=rule)), (injected,))
-        states, record = self._iterate(step, self.activation(injected.detach()))
+        rule, buffer = self.gain / math.sqrt(self.width), torch.empty_like(injected)
+
+        def image(Y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return self._applied(torch.addmm(rows, Y, A.T, alpha=rule, out=buffer[: len(Y)]))
+
+        states, record = self._iterate(RowMap(image, (injected,)), self.activation(injected.detach()))
         if on_failure == "raise":
             require_convergence(record, f"the equilibrium of {self.what}", self.cause)
         return states / math.sqrt(self.width), record
@@ -64,6 +67,12 @@ class Equations:
         """Return the gradient with respect to ``injected`` for that with respect to the equilibria ``Z``."""
         slopes = self.slopes(Z, injected, A)
         return _Linear.apply(slopes * grad, slopes, A, self)
+
+    def _applied(self, U: torch.Tensor) -> torch.Tensor:
+        """Return ``phi`` of a buffer in memory of its own, of which each new piece costs as much as ``phi``."""
+        Y = self.activation.fn(U)
+        Y = Y.clone() if Y.data_ptr() == U.data_ptr() else Y
+        return Y.add_(self.activation.offset) if self.activation.offset else Y
 
     def _iterate(self, step: RowMap, start: torch.Tensor) -> tuple[torch.Tensor, SolveRecord]:
         tol = default_tolerance(start.dtype) if self.tol is None else self.tol
