@@ -123,3 +123,12 @@ def test_without_recurrence_the_rest_is_checked():
     found = check_weights(np.zeros((50, 50)), U, b)
     assert found.verdict == "gaussian"
     assert not [check.name for check in found.checks if "recurrent" in check.name]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_independent_signs_and_sparse_weights_are_independent(seed):
+    rng = np.random.default_rng(seed)
+    signs = [rng.choice([-1.0, 1.0], size) for size in ((128, 128), (128, 30))]
+    sparse = [np.where(rng.random(size) < 0.1, rng.choice([-1.0, 1.0], size), 0.0) for size in ((128, 128), (128, 20))]
+    assert check_weights(*signs).verdict == "independent"
+    assert check_weights(*sparse).verdict == "independent"

@@ -176,3 +176,11 @@ def test_the_network_has_the_kernel_on_images_as_they_are(deq, data_dir):
     found = match_any(deq, X)
     gap = relative_distance(nsd.ck(deq, X), nsd.ck(found.spec, X))
     assert gap.frobenius < REDUCED_AT_OTHER_NORMS
+
+
+@pytest.mark.parametrize("shift", [1e-6, 1e-5, 1e-4, 3e-4, 1e-3])
+def test_small_means_are_reduced_too(shift):
+    """About where a mean is left out as rounding, the scales of both descriptions differ by it."""
+    deq = nsd.DEQ(nsd.activation("tanh").shifted(shift), sigma_a2=0.2, sigma_b2=0.5, center=False)
+    found = Reduction.of(deq)
+    assert found.mean == pytest.approx(shift, rel=0.2, abs=4e-4)

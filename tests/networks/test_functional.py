@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.func import functional_call, hessian, jacfwd, jacrev, vmap
 
-from notsodeep.networks import DEQNetwork, ExplicitNetwork, ParallelNetwork
+from notsodeep.networks import DEQNetwork, ExplicitNetwork, ParallelNetwork, empirical_ck, empirical_ntk
 from notsodeep.networks.equilibrium import GRADIENTS
 from notsodeep.networks.solvers import SOLVERS
 from notsodeep.spec import DEQ, MLP, Layer, Parallel
@@ -49,6 +49,19 @@ def test_jacobians_of_each_sample_by_vmap(net):
         wanted = torch.stack([torch.stack([looped[i][k][j] for k in range(2)]) for i in range(3)])
         for got in (backward[name], forward[name]):
             torch.testing.assert_close(got, wanted, rtol=0, atol=FUNCTIONAL)
+
+
+@pytest.mark.parametrize("gradient", ["one_step", "unrolled"])
+def test_other_gradients_under_transformations(gradient):
+    net = network(gradient=gradient)
+    values, call = split(net)
+    X = batch()
+    backward, forward = (vmap(jac(call), (None, 0))(values, X) for jac in (jacrev, jacfwd))
+    rows = [[torch.autograd.grad(net(X)[i, k], net.A)[0] for k in range(2)] for i in range(3)]
+    wanted = torch.stack([torch.stack(row) for row in rows])
+    bound = FUNCTIONAL if gradient == "one_step" else UNROLLED_AS_SOLVED  # alone a sample may take fewer iterations
+    for got in (backward["A"], forward["A"]):
+        torch.testing.assert_close(got, wanted, rtol=0, atol=bound)
 
 
 def test_vmap_over_networks_is_a_loop_over_networks():
@@ -174,6 +187,16 @@ def test_autocast_leaves_the_equilibrium_in_the_precision_of_the_network():
         solved, _ = net.solve(batch())
     assert torch.equal(got, wanted)
     assert torch.equal(solved, wanted)
+
+
+def test_autocast_leaves_gradients_and_kernels_in_the_precision_of_the_network():
+    net, X = network("silu", width=40, dtype=torch.float32), batch()
+    plain = torch.autograd.grad(net.features(X).square().sum(), net.A)[0]
+    kernels = empirical_ck(net, X), empirical_ntk(net, X)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(torch.autograd.grad(net.features(X).square().sum(), net.A)[0], plain)
+        for got, wanted in zip((empirical_ck(net, X), empirical_ntk(net, X)), kernels, strict=True):
+            assert torch.equal(got, wanted)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

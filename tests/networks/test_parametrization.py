@@ -124,6 +124,17 @@ def test_every_parameter_is_in_one_group_and_chosen_ones_alone(net):
     assert only["params"] == [net.readout.weight]
 
 
+def test_an_intercept_of_the_readout_is_trained_with_it():
+    net = mlp()
+    net.readout.bias = torch.nn.Parameter(torch.ones(K, dtype=torch.float64))
+    groups = net.parameter_groups(0.1, ("readout",), parametrization="standard")
+    assert [(group["name"], group["lr"]) for group in groups] == [
+        ("readout", pytest.approx(0.1 * M)),
+        ("readout.bias", 0.1),
+    ]
+    assert "readout.bias" not in {group["name"] for group in net.parameter_groups(0.1, ("layer1",))}
+
+
 def test_standard_rates_by_hand():
     groups = deq().parameter_groups(0.1, parametrization="standard")
     wanted = {"recurrent": 0.1 * M / 0.3, "input": 0.1 * P / 0.8, "bias": 0.1 / 0.2, "readout": 0.1 * M}

@@ -53,7 +53,7 @@ class Compiled:
     @property
     def covered(self) -> bool:
         """Whether the weights look random, their variances have a stable kernel, and it is the DEQ's own one."""
-        return self.variances.stable and self.weights.verdict != "not random" and self.fidelity.kernel.covered
+        return not self._objections()
 
     @property
     def verdict(self) -> str:
@@ -62,30 +62,38 @@ class Compiled:
 
     def _cover(self) -> list[str]:
         kernel = self.fidelity.kernel
-        own = kernel.own.centred.frobenius
         drawn = [gap.centred.frobenius for gap in kernel.drawn]
-        measured = (
-            f"On {kernel.n} held-out samples its own kernel is {_percent(own)} from that of infinite width, those of "
-            f"freshly drawn networks are {_percent(min(drawn))} to {_percent(max(drawn))} from it."
+        others = (
+            f"those of freshly drawn networks are {_percent(min(drawn))} to {_percent(max(drawn))} from it"
+            if drawn
+            else "and freshly drawn networks do not reach their equilibria"
         )
+        own = _percent(kernel.own.centred.frobenius)
+        measured = f"On {kernel.n} held-out samples its own kernel is {own} from that of infinite width, {others}."
         if self.covered:
             return [f"The theory covers this DEQ: {self.weights.reason}.", measured]
         return [
-            f"The theory does not cover this DEQ: {self.weights.reason}.",
-            self._stability(),
+            f"The theory does not cover this DEQ: {'; '.join(self._objections())}.",
             measured,
             "The network has the kernel of a DEQ with random weights of the same variances: of what training brought, "
             "it has only what its own readout can express.",
         ]
 
-    def _stability(self) -> str:
-        found = self.variances
-        if found.stable:
-            return ""
-        return (
-            f"With sigma_a2 = {found.sigma_a2:.4g} there is no stable kernel of infinite width: it is taken as "
-            f"{found.matched_sigma_a2:.4g} in what follows."
-        )
+    def _objections(self) -> list[str]:
+        """Return why the theory does not cover the DEQ; nothing where it does."""
+        found, kernel = self.variances, self.fidelity.kernel
+        out = [self.weights.reason] if self.weights.verdict in ("not random", "too few") else []
+        if not found.stable:
+            out.append(
+                f"with sigma_a2 = {found.sigma_a2:.4g} there is no stable kernel of infinite width, so that "
+                f"{found.matched_sigma_a2:.4g} is taken in what follows"
+            )
+        if not kernel.covered:
+            farther = "its kernel is farther from that of its variances than chance explains"
+            out.append(
+                farther if kernel.drawn else "nothing tells how far its kernel may be from that of its variances"
+            )
+        return out
 
     def _match(self) -> str:
         exact = _percent(self.fidelity.kernel.exact.centred.frobenius)

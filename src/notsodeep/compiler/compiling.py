@@ -98,6 +98,8 @@ def compile(  # noqa: A001  # the verb that it is
     ------
     ValueError
         When an argument is illegal or the model is of another form.
+    DataError
+        When ``cache`` has states of another compilation.
     ConvergenceError
         When an equilibrium was not reached or no network was found, unless ``on_failure="return"``.
 

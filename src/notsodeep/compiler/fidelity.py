@@ -22,7 +22,7 @@ MOST = 1000
 DRAWS = 3
 """Networks with the same variances that are drawn for comparison"""
 FARTHER = 1.5
-"""Times the distance of drawn networks beyond which the kernel of a DEQ is not that of its variances"""
+"""Times the median distance of drawn networks beyond which the kernel of a DEQ is not that of its variances"""
 _REPEATS = 3
 
 
@@ -50,7 +50,7 @@ class KernelFidelity:
     own: Gap
     """The DEQ's own kernel, of its states, to that of infinite width with its variances"""
     drawn: tuple[Gap, ...]
-    """The same for freshly drawn DEQs of its variances and width"""
+    """The same for freshly drawn DEQs of its variances and width, of those that reached their equilibria"""
     network: Gap
     """The compiled network's own kernel, of its features, to the DEQ's own"""
     redrawn: tuple[Gap, ...]
@@ -58,8 +58,9 @@ class KernelFidelity:
 
     @property
     def covered(self) -> bool:
-        """Whether the DEQ's own kernel is that of its variances as nearly as the kernels of drawn networks are."""
-        return self.own.centred.frobenius <= FARTHER * max(gap.centred.frobenius for gap in self.drawn)
+        """Whether the DEQ's own kernel is that of its variances about as nearly as those of drawn networks are."""
+        drawn = [gap.centred.frobenius for gap in self.drawn]
+        return bool(drawn) and self.own.centred.frobenius <= FARTHER * float(np.median(drawn))
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Predictions:
     """Share of samples that get the class that the DEQ gives them: by its own readout (``own``), or by one that was
     fitted as the network's was (``refitted``); None where there is none, or it has no column for each class"""
     error: dict[str, float | None]
-    """Root mean squared difference of the outputs, relative to the spread of the DEQ's"""
+    """Root mean squared difference of the outputs, relative to the spread of the DEQ's; None where that is 0"""
     accuracy: dict[str, float | None]
     """Share of right classes: of the DEQ (``own``, ``refitted``) and of the ``network``; None without labels"""
 
@@ -116,7 +117,8 @@ def kernel_fidelity(
     samples = X.double().cpu().numpy()
     exact = api.ck(subject.spec, samples)
     own = _gram(states)
-    drawn = [_gram(_drawn(subject, seed).solve(X, on_failure="return")[0]) for seed in seeds]
+    solved = (_drawn(subject, seed).solve(X, on_failure="return") for seed in seeds)
+    drawn = [_gram(states) for states, record in solved if record.converged]
     return KernelFidelity(
         n=len(samples),
         exact=Gap.between(exact, api.ck(spec, samples)),
@@ -163,7 +165,14 @@ def costs(subject: Subject, network: ExplicitNetwork | ParallelNetwork, X: torch
 def _drawn(subject: Subject, seed: int) -> DEQNetwork:
     net, like = subject.net, subject.like
     drawn = DEQNetwork(
-        subject.spec, net.in_features, net.width, seed=seed, dtype=like.dtype, tol=net.tol, max_iter=net.max_iter
+        subject.spec,
+        net.in_features,
+        net.width,
+        seed=seed,
+        dtype=like.dtype,
+        tol=net.tol,
+        max_iter=net.max_iter,
+        solver=net.solver,
     )
     return drawn.to(like.device)
 
@@ -182,9 +191,9 @@ def _share(right: torch.Tensor) -> float:
     return float(right.double().mean())
 
 
-def _relative(reference: torch.Tensor, other: torch.Tensor) -> float:
-    spread = (reference - reference.mean(dim=0)).double().norm()
-    return float((other - reference).double().norm() / spread)
+def _relative(reference: torch.Tensor, other: torch.Tensor) -> float | None:
+    spread = float((reference - reference.mean(dim=0)).double().norm())
+    return float((other - reference).double().norm()) / spread if spread > 0.0 else None
 
 
 def _seconds(call: Callable[[], Any]) -> float:

@@ -20,6 +20,7 @@ LEAST_WIDTH = 30
 _LEAST_ENTRIES = 20  # for a fourth moment
 _FAR = 30.0  # standard errors beyond which a tail is not worked out
 _TINY = 1e-12
+_ALIKE = 1e-3  # fourth moment above 1: below, all entries have one size, and so have all rows
 _LEAST_LINE = 8  # entries of a row or column whose variance is looked at
 _LARGEST_SPECTRUM = 1024  # order of the block whose singular values are all computed
 _SMALL = 64  # order up to which all singular values are as quick as the largest
@@ -147,8 +148,9 @@ def _of_matrix(name: str, X: FloatArray) -> Iterator[Check]:
     yield _mean(name, X)
     yield from _of_entries(name, X)
     for line, rows in (("rows", X), ("columns", X.T)):
-        if rows.shape[1] >= _LEAST_LINE and len(rows) > 1:
+        if rows.shape[1] >= _LEAST_LINE and len(rows) > 1 and float(np.mean(X**4)) > 1.0 + _ALIKE:
             yield _spread(f"spread of mean squares of {line} of {name}", rows)
+        rows = rows[np.any(rows != 0.0, axis=1)]  # sparse weights may leave some without direction
         if len(rows) > 1 and rows.shape[1] > 1:
             yield _cosines(f"cosines between {line} of {name}", rows)
     if min(X.shape) >= _LEAST_LINE:

@@ -50,7 +50,7 @@ class FiniteNetwork(torch.nn.Module, ABC):
         """Keyword arguments of the constructor that neither the spec, the sizes nor the weights tell."""
 
     def forward(self, X: Any) -> torch.Tensor:
-        """Return ``features(X) @ readout.weight.T``, of shape ``(n, out_features)``."""
+        """Return ``features(X) @ readout.weight.T``, plus an intercept if the readout was given one."""
         return self.readout(self.features(X))
 
     def parameter_groups(
@@ -69,7 +69,8 @@ class FiniteNetwork(torch.nn.Module, ABC):
             Learning rate of weights whose spec has the multiplier 1 (>= 0); those of a layer get ``lr`` times its
             ``learning_rate``.
         trainable : "all" or names
-            Weights to train (:func:`notsodeep.spec.weight_names`). The others are in no group.
+            Weights to train (:func:`notsodeep.spec.weight_names`). The others are in no group. An intercept of the
+            readout, which no spec has, is trained with it.
         parametrization : {"ntk", "standard"}
             ``"ntk"``: weights start as N(0, 1) and are multiplied by ``sigma``; under plain gradient descent these are
             the rates that the spec's NTK assumes. ``"standard"``: the rates (and Adam's ``eps``) that make training
@@ -112,6 +113,10 @@ class FiniteNetwork(torch.nn.Module, ABC):
             if name in chosen:
                 options = weight.rates(lr, parametrization, optimizer)
                 groups.append({"name": name, "params": [weight.value], **options})
+        if "readout" in chosen and self.readout.bias is not None:
+            intercept = Weight(self.readout.bias, 1.0, 1)
+            options = intercept.rates(lr, parametrization, optimizer)
+            groups.append({"name": "readout.bias", "params": [intercept.value], **options})
         return groups
 
     @property

@@ -56,9 +56,10 @@ def empirical_ck(net: FiniteNetwork, X: Any, Y: Any = None) -> Any:
     (3, 2)
     """
     left, right = _checked(net, X, Y)
-    rows = cached_features(net, left, batch_size=TILE)
-    columns = rows if right is None else cached_features(net, right, batch_size=TILE)
-    return _returned(rows @ columns.T, X)
+    with torch.autocast(left.device.type, enabled=False):
+        rows = cached_features(net, left, batch_size=TILE)
+        columns = rows if right is None else cached_features(net, right, batch_size=TILE)
+        return _returned(rows @ columns.T, X)
 
 
 def empirical_ntk(net: FiniteNetwork, X: Any, Y: Any = None, trainable: str | Iterable[str] = "all") -> Any:
@@ -113,9 +114,10 @@ def empirical_ntk(net: FiniteNetwork, X: Any, Y: Any = None, trainable: str | It
     if chosen == {"readout"}:
         return empirical_ck(net, X, Y)
     kernel = left.new_zeros(len(left), len(left if right is None else right))
-    for output in range(net.out_features):
-        rows = _factors(net, left, output, chosen)
-        _add(kernel, rows, None if right is None else _factors(net, right, output, chosen))
+    with torch.autocast(left.device.type, enabled=False):
+        for output in range(net.out_features):
+            rows = _factors(net, left, output, chosen)
+            _add(kernel, rows, None if right is None else _factors(net, right, output, chosen))
     return _returned(kernel.div_(net.out_features), X)
 
 

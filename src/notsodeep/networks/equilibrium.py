@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class Equations:
     """The network, in an error message"""
     cause: str
     """What to lower when it does not converge"""
+    counted: list[int] = field(default_factory=list)
+    """Iterations of each equilibrium that was solved for, the last one at the end"""
 
     def preactivation(self, Z: torch.Tensor, injected: torch.Tensor, A: torch.Tensor) -> torch.Tensor:
         """Return ``gain A z + injected`` for states ``Z (n, m)``."""
@@ -52,6 +55,7 @@ class Equations:
             return self._applied(torch.addmm(rows, Y, A.T, alpha=rule, out=buffer[: len(Y)]))
 
         states, record = self._iterate(RowMap(image, (injected,)), self.activation(injected.detach()))
+        self.counted.append(record.iterations)
         if on_failure == "raise":
             require_convergence(record, f"the equilibrium of {self.what}", self.cause)
         return states / math.sqrt(self.width), record
@@ -84,14 +88,24 @@ def equilibrium(equations: Equations, injected: torch.Tensor, A: torch.Tensor, g
     """Return the equilibria ``(n, m)``, with the derivatives that ``gradient`` names (:data:`GRADIENTS`)."""
     if gradient == "implicit":
         return _Equilibrium.apply(injected, A, equations)
-    with torch.no_grad():
-        Z, record = equations.solve(injected, A)
+    Z = _Equilibrium.apply(injected.detach(), A.detach(), equations)
     if gradient == "one_step":
         return equations.image(Z, injected, A)
     Z = torch.zeros_like(Z)
-    for _ in range(record.iterations + 1):
+    for _ in range(equations.counted[-1] + 1):
         Z = equations.image(Z, injected, A)
     return Z
+
+
+def _in_own_precision(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Leave autocast out of a derivative: autograd runs it where it finds itself."""
+
+    @wraps(method)
+    def wrapped(ctx: Any, *tangents: Any) -> Any:
+        with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
+            return method(ctx, *tangents)
+
+    return wrapped
 
 
 class _Equilibrium(torch.autograd.Function):
@@ -108,12 +122,14 @@ class _Equilibrium(torch.autograd.Function):
         ctx.save_for_forward(injected, A, output)
 
     @staticmethod
+    @_in_own_precision
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         injected, A, Z = ctx.saved_tensors
         V = ctx.equations.pull_back(injected, A, Z, grad)
         return V, ctx.equations.gain * V.mT @ Z if ctx.needs_input_grad[1] else None, None
 
     @staticmethod
+    @_in_own_precision
     def jvp(ctx: Any, injected_t: torch.Tensor | None, A_t: torch.Tensor | None, _: None) -> torch.Tensor:
         injected, A, Z = ctx.saved_tensors
         push = torch.zeros_like(Z) if injected_t is None else injected_t
@@ -140,6 +156,7 @@ class _Linear(torch.autograd.Function):
         ctx.save_for_forward(slopes, M, output)
 
     @staticmethod
+    @_in_own_precision
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         slopes, M, V = ctx.saved_tensors
         gain = ctx.equations.gain
@@ -148,6 +165,7 @@ class _Linear(torch.autograd.Function):
         return right, gain * right * (V @ M), gain * V.mT @ scaled, None
 
     @staticmethod
+    @_in_own_precision
     def jvp(ctx: Any, right_t: Any, slopes_t: Any, M_t: Any, _: None) -> torch.Tensor:
         slopes, M, V = ctx.saved_tensors
         gain = ctx.equations.gain

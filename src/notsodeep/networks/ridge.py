@@ -242,7 +242,8 @@ def fit_ridge(
     (tensor([[-1.,  1.]], dtype=torch.float64), 2.0)
     """
     ridge = number("ridge", ridge, low=0.0)
-    F, Y = _rows("features", features, None, features.device), _rows("targets", targets, None, features.device)
+    device = features.device if isinstance(features, torch.Tensor) else torch.device("cpu")
+    F, Y = _rows("features", features, None, device), _rows("targets", targets, None, device)
     _same_number(F, Y)
     n, width = F.shape
     if n >= width:

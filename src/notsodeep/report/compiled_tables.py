@@ -83,7 +83,7 @@ def _kernels(result: CompilationResult) -> Table:
     return Table(
         f"Distance of conjugate kernels on {found.n} held-out samples",
         ("kernel of", "whole", "without constants"),
-        tuple((name, (_range(gap.plain.frobenius for gap in gaps), _centred(gaps))) for name, gaps in rows),
+        tuple((name, (_range(gap.plain.frobenius for gap in gaps), _centred(gaps))) for name, gaps in rows if gaps),
         (
             "Frobenius norm of the difference, relative to the second one named. Infinite: at infinite width, with the "
             "variances above. Drawn: freshly, with these variances and this width. A readout with an intercept does "

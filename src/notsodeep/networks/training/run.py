@@ -100,7 +100,7 @@ def train(
     if not isinstance(net, FiniteNetwork):
         raise ValueError(f"net must be a DEQNetwork, an ExplicitNetwork or a ParallelNetwork, got {type(net).__name__}")
     weight = next(net.parameters())
-    batch = as_batch(X, net.in_features, weight)
+    batch = as_batch(X, net.in_features, weight).detach()
     targets = checked_targets(y, len(batch), settings.loss, net.out_features, weight)
     rows, held_out = split(len(batch), settings.validation, settings.seed)
     optimizer = make_optimizer(net, settings)
@@ -143,12 +143,14 @@ def _features(
     except DataError:
         if not restart or path is None:
             raise
-    for name in FILES[1:]:
+    for name in reversed(FILES[1:]):  # the record first: without it, a table is nothing
         (path.parent / name).unlink(missing_ok=True)
     return cached_features(net, batch, path, progress=told)
 
 
 def _prepared(folder: Path, identity: dict[str, Any]) -> tuple[Checkpoint, Path]:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder must be a folder, or a path where one can be made, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     return Checkpoint(folder / CHECKPOINT, identity), folder / FEATURES
 

@@ -55,7 +55,10 @@ def checked_targets(y: Any, n: int, loss: str, out_features: int, like: torch.Te
 
     ``y`` has classes ``0 ... out_features - 1``, or, for the mse, real outputs ``(n, out_features)``.
     """
-    given = torch.as_tensor(y)
+    try:
+        given = torch.as_tensor(y).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"y must be integers, the class of each sample (class_indices makes them): {error}") from None
     if given.ndim == 2 and loss == "mse":
         return Targets(_real_outputs(given, n, out_features).to(like), None)
     if given.shape != (n,) or given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:

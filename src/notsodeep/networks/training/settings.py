@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from notsodeep.checks import choice, integer, number
@@ -50,20 +51,22 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         if self.trainable != "all":
-            names = (self.trainable,) if isinstance(self.trainable, str) else tuple(self.trainable)
-            object.__setattr__(self, "trainable", names)
+            names = (self.trainable,) if isinstance(self.trainable, str) else self.trainable
+            if not isinstance(names, Iterable):
+                raise ValueError(f"trainable must be 'all' or names of weights, got {names!r}")
+            object.__setattr__(self, "trainable", tuple(names))
         choice("loss", self.loss, LOSSES)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("parametrization", self.parametrization, PARAMETRIZATIONS)
-        number("lr", self.lr, low=0.0, strict=True)
-        number("weight_decay", self.weight_decay, low=0.0)
-        if number("momentum", self.momentum, low=0.0) >= 1.0:
+        for name in ("lr", "momentum", "weight_decay", "validation"):
+            object.__setattr__(self, name, number(name, getattr(self, name), low=0.0, strict=name == "lr"))
+        if self.momentum >= 1.0:
             raise ValueError(f"momentum must be less than 1, got {self.momentum!r}")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"momentum is of sgd, and optimizer is {self.optimizer!r}: leave one of the two out")
         for name, low in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            integer(name, getattr(self, name), low=low)
-        if number("validation", self.validation, low=0.0) >= 1.0:
+            object.__setattr__(self, name, integer(name, getattr(self, name), low=low))
+        if self.validation >= 1.0:
             raise ValueError(f"validation must be less than 1, got {self.validation!r}")
         if self.patience is not None:
             integer("patience", self.patience, low=1)
