@@ -86,7 +86,7 @@ def test_second_derivatives_and_forward_mode(activation, solver):
 
     bounds = {"atol": GRADCHECK, "rtol": GRADCHECK_RELATIVE}
     assert torch.autograd.gradcheck(outputs, given, check_forward_ad=True, **bounds)
-    assert torch.autograd.gradgradcheck(outputs, given, **bounds)
+    assert torch.autograd.gradgradcheck(outputs, given, fast_mode=True, **bounds)
 
 
 def test_hessians_by_two_routes():
@@ -155,7 +155,7 @@ def test_unknown_options_are_refused(options):
 
 
 @pytest.mark.filterwarnings("default")  # the compiler warns about itself
-@pytest.mark.parametrize("net", [network("gelu"), *others()], ids=["deq", "mlp", "parallel"])
+@pytest.mark.parametrize("net", [network("gelu"), next(others())], ids=["deq", "mlp"])
 def test_compiled_networks_give_the_same_values_and_gradients(net):
     torch.compiler.reset()
     compiled = torch.compile(net, backend="aot_eager")

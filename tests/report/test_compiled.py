@@ -64,7 +64,7 @@ def test_a_model_without_predictions_or_stable_kernel(result):
     document = compiled_document(other)
     assert document["fidelity"]["predictions"] is None
     assert not document["covered"]
-    assert "With sigma_a2 = 7 there is no stable kernel" in document["summary"]
+    assert "with sigma_a2 = 7 there is no stable kernel" in document["summary"]
 
 
 def test_the_files(result, tmp_path):
