@@ -44,8 +44,8 @@ class DEQNetwork(FiniteNetwork):
         need fewer products near instability, and more time and memory for each. It solves for the gradient too.
     gradient : {"implicit", "one_step", "unrolled"}
         ``implicit``: exact, one more linear system to solve. ``one_step``: the gradient of the last application of the
-        layer alone, biased by a share of about ``sigma_a2 E[phi'^2]`` and more. ``unrolled``: through as many plain
-        iterations as the solution took, all of which are held in memory; nearly exact.
+        layer alone, biased by a share of about ``sigma_a2 E[phi'^2]`` and more. ``unrolled``: through as many
+        applications of the layer, from the solution on, as the solution took, all held in memory; nearly exact.
 
     Raises
     ------

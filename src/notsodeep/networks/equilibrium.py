@@ -91,8 +91,7 @@ def equilibrium(equations: Equations, injected: torch.Tensor, A: torch.Tensor, g
     Z = _Equilibrium.apply(injected.detach(), A.detach(), equations)
     if gradient == "one_step":
         return equations.image(Z, injected, A)
-    Z = torch.zeros_like(Z)
-    for _ in range(equations.counted[-1] + 1):
+    for _ in range(equations.counted[-1]):  # from the solution: what any solver found stays what it is
         Z = equations.image(Z, injected, A)
     return Z
 
