@@ -15,12 +15,12 @@ import typer
 from typer.core import TyperGroup
 
 from notsodeep.cli import compile as compile_
-from notsodeep.cli import data, match, spectrum, train
+from notsodeep.cli import data, match, reproduce, spectrum, train
 from notsodeep.errors import ConvergenceError
 
 FAILED, MISUSE, INTERRUPTED = 1, 2, 130
 
-_VERBS = (match, train, compile_, spectrum, data)  # in the order of --help
+_VERBS = (match, train, compile_, spectrum, reproduce, data)  # in the order of --help
 
 
 class Verbs(TyperGroup):

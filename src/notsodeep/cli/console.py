@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from notsodeep.experiments.reproduction.runner import Progress as UnitProgress
     from notsodeep.report import Table
 
 _WIDTH = 100  # of a line of prose at most
@@ -89,3 +90,40 @@ def step_bar() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(task, description=what, completed=done, total=total)
 
         yield show
+
+
+@contextmanager
+def unit_bar() -> Iterator[Callable[[UnitProgress], None]]:
+    """Yield a function that is told how many units of how many are done, and the seconds left: a bar on a terminal.
+
+    In a pipe nothing is shown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("units, {task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("time left unknown")
+
+        def show(progress: UnitProgress) -> None:
+            words = "time left unknown" if progress.left is None else f"about {time_left(progress.left)} left"
+            bar.update(task, description=words, completed=progress.done, total=progress.total)
+
+        yield show
+
+
+def time_left(seconds: float) -> str:
+    """Return a time as people say it.
+
+    Examples
+    --------
+    >>> time_left(7300.0), time_left(130.0), time_left(12.3)
+    ('2 h 2 min', '2 min', '12 s')
+    """
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from pathlib import Path
-
 import torch
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from notsodeep._version import __version__
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.report.numerals import percent
+from notsodeep.report.page import inlined, render
 from notsodeep.report.tables import twin_tables
 from notsodeep.report.wording import headline, kernel_words, picture_words
 
@@ -20,18 +17,12 @@ def twin_html(result: TwinResult, figure_png: bytes, command: str | None = None)
 
     ``command`` is the command line that made the result, when there was one.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("twin.html").render(
+    return render(
+        "twin.html",
         headline=headline(result),
         kernel=result.match.kernel,
         tables=twin_tables(result),
-        picture=base64.b64encode(figure_png).decode("ascii"),
+        picture=inlined(figure_png),
         alt=picture_words(result),
         data=result.samples.train,
         width=result.config.width,

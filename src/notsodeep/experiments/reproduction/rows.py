@@ -59,7 +59,7 @@ def mean(values: FloatArray) -> Mean:
 
 
 def difference(a: FloatArray, b: FloatArray) -> Mean:
-    """Return the mean of ``a`` less that of ``b``, values that are independent of each other, with its standard error."""
+    """Return the mean of ``a`` less that of ``b``, independent values all of them, with its standard error."""
     one, other = mean(a), mean(b)
     return Mean(one.value - other.value, math.hypot(one.error, other.error), min(one.n, other.n))
 

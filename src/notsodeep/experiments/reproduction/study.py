@@ -1,4 +1,4 @@
-"""What a study is: a declared configuration, the units of work that it consists of, and the rows that each one gives."""
+"""What a study is: a declared configuration, units of work, and the rows that each one gives."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Study:
     units: Callable[[Any], Sequence[Unit]]
     """From a configuration to its units, in the order of the table"""
     run: Callable[[Unit, Path | None], list[Row]]
-    """From a unit and the data folder to its rows, the same whenever it is called; :attr:`Unit.at` is among their columns"""
+    """From a unit and the data folder to its rows, the same whenever it is called; they repeat :attr:`Unit.at`"""
     version: int = 1
     """Raised when :attr:`run` changes what it gives: units of another version are computed anew"""
     alone: bool = False

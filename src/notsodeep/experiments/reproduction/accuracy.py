@@ -1,0 +1,178 @@
+"""Test accuracy of finite DEQs, of networks matched to them and of networks that are not, against the width."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from notsodeep.data import Scaler, load_dataset
+from notsodeep.errors import DataError
+from notsodeep.experiments.centred import centred_mlp
+from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
+from notsodeep.matching import match
+from notsodeep.networks import DEQNetwork, TrainSettings, cached_features, class_indices
+from notsodeep.networks.training.readouts import fit_readouts
+from notsodeep.spec import DEQ, MLP
+
+MODELS = ("deq", "matched", "plain")
+_PLAIN_DEPTH = {"relu": 2, "tanh": 1}  # the baselines of the paper
+_EVALUATION = 4096  # samples whose scores are computed at once
+
+
+@dataclass(frozen=True)
+class AccuracyConfig(Config):
+    """What is trained, and on how much; the protocol is that of arXiv:2402.02697 where nothing else is said."""
+
+    activations: tuple[str, ...] = ("relu", "tanh")
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+    train_per_class: int = 5000
+    test_per_class: int = 800
+    epochs: int = 100
+    batch_size: int = 128
+    sgd: float = 1.0
+    """Learning rate of SGD"""
+    sgd_on_features: float = 0.1
+    """The same on the CIFAR-10 features"""
+    adam: float = 0.01
+    """Learning rate of Adam, which the paper does not use"""
+    sigma_a2: float = 0.2
+    sigma_b2: float = 0.8
+    tolerance: float = 1e-2
+    """Relative step at which the iteration of a DEQ ends"""
+
+
+FULL = AccuracyConfig(seeds=3, datasets=("mnist", "fashion_mnist", "cifar10_features"))
+QUICK = AccuracyConfig(
+    seeds=2, datasets=("digits",), widths=(32, 256), train_per_class=120, test_per_class=25, epochs=40
+)
+
+
+class Balanced(NamedTuple):
+    """As many samples of each class: for training, centred and of mean squared norm 1; for the test, moved alike."""
+
+    X: torch.Tensor
+    y: torch.Tensor
+    X_test: torch.Tensor
+    y_test: torch.Tensor
+    classes: int
+
+
+def units(config: AccuracyConfig) -> list[Unit]:
+    """Return one unit a data set, activation, model, width and seed."""
+    protocol: dict[str, Value] = {
+        name: value for name, value in asdict(config).items() if not isinstance(value, tuple) and name != "seeds"
+    }
+    del protocol["sgd_on_features"]
+    return [
+        Unit(
+            protocol
+            | {"dataset": dataset, "activation": phi, "model": model, "width": width, "seed": seed}
+            | ({"sgd": config.sgd_on_features} if dataset == "cifar10_features" else {}),
+            _work(config, phi, model, width),
+        )
+        for dataset, phi, model, width, seed in product(
+            config.datasets, config.activations, MODELS, config.widths, range(config.seeds)
+        )
+    ]
+
+
+def _work(config: AccuracyConfig, phi: str, model: str, width: int) -> float:
+    """Seconds of a core: matrix products of the features, then steps of the readouts."""
+    squares = 5 if model == "deq" else _PLAIN_DEPTH[phi] - 1
+    samples = 10 * (config.train_per_class + config.test_per_class)
+    features = samples * width * (2e3 + 2.0 * squares * width) / 50e9
+    steps = config.epochs * 10 * config.train_per_class / config.batch_size
+    return 1.0 + features + steps * (1.5e-4 + 4e-7 * width)
+
+
+def run(unit: Unit, data_dir: Path | None) -> list[Row]:
+    """Return the accuracies with the readouts of both optimisers, which begin at 0."""
+    at: Any = unit.at
+    samples = balanced(at["dataset"], at["train_per_class"], at["test_per_class"], data_dir)
+    net = model_spec(at).to_torch(samples.X.shape[1], at["width"], samples.classes, seed=_weights_seed(at)).float()
+    if isinstance(net, DEQNetwork):
+        net.tol = at["tolerance"]
+    inside, across = cached_features(net, samples.X), cached_features(net, samples.X_test)
+    shared = {"epochs": at["epochs"], "batch_size": at["batch_size"], "seed": at["seed"]}
+    settings = [TrainSettings(optimizer=name, lr=at[name], **shared) for name in ("sgd", "adam")]
+    readouts = fit_readouts(inside, samples.y, torch.zeros_like(net.readout.weight), settings)
+    return [
+        dict(at)
+        | {
+            "optimizer": each.optimizer,
+            "test_accuracy": _share_right(across, weight, samples.y_test),
+            "train_accuracy": _share_right(inside, weight, samples.y),
+        }
+        for each, weight in zip(settings, readouts, strict=True)
+    ]
+
+
+def model_spec(at: Any) -> DEQ | MLP:
+    """Return the model of a unit: the DEQ, the network with its conjugate kernel, or the plain one."""
+    deq = DEQ(at["activation"], at["sigma_a2"], at["sigma_b2"])
+    if at["model"] == "deq":
+        return deq
+    if at["model"] == "plain":
+        return centred_mlp([at["activation"]] * _PLAIN_DEPTH[at["activation"]])
+    found: Any = match(deq).spec
+    return found
+
+
+def _weights_seed(at: Any) -> int:
+    """No two models share their weights."""
+    return len(MODELS) * int(at["seed"]) + MODELS.index(at["model"])
+
+
+@lru_cache(maxsize=3)
+def balanced(name: str, train_per_class: int, test_per_class: int, data_dir: Path | None) -> Balanced:
+    """Return so many samples of each class, drawn from the two parts of a data set; always the same ones.
+
+    Raises
+    ------
+    DataError
+        When a class has fewer samples.
+    """
+    data = load_dataset(name, data_dir=data_dir)
+    if data.test is None:
+        raise DataError(f"{name}: has no test samples")
+    rng = np.random.default_rng(0)
+    inside, across = (
+        np.concatenate([_chosen(rng, part.y, label, n, name) for label in data.classes])
+        for part, n in ((data, train_per_class), (data.test, test_per_class))
+    )
+    scaler = Scaler.fit(data.X[inside])
+    X, X_test = (torch.from_numpy(scaler.apply(rows)).float() for rows in (data.X[inside], data.test.X[across]))
+    y, y_test = (class_indices(labels, data.classes) for labels in (data.y[inside], data.test.y[across]))
+    return Balanced(X, y, X_test, y_test, len(data.classes))
+
+
+def _chosen(rng: np.random.Generator, y: Any, label: Any, n: int, name: str) -> Any:
+    rows = np.flatnonzero(y == label)
+    if len(rows) < n:
+        raise DataError(f"{name}: class {label} has {len(rows)} samples, not {n}")
+    return np.sort(rng.permutation(rows)[:n])
+
+
+def _share_right(features: torch.Tensor, weight: torch.Tensor, y: torch.Tensor) -> float:
+    right = sum(
+        int(((rows @ weight.T).argmax(dim=1) == classes).sum())
+        for rows, classes in zip(features.split(_EVALUATION), y.split(_EVALUATION), strict=True)
+    )
+    return right / len(y)
+
+
+STUDY = Study(
+    name="accuracy",
+    title="Accuracy of DEQs, matched and plain networks against the width",
+    question="Does a shallow network with the conjugate kernel of a DEQ classify as the DEQ does, and a plain one not?",
+    full=FULL,
+    quick=QUICK,
+    units=units,
+    run=run,
+)

@@ -1,0 +1,245 @@
+"""Accuracies of DEQs, matched and plain networks: beside the published ones, and whether the pattern holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from notsodeep.experiments.reproduction.accuracy import MODELS
+from notsodeep.experiments.reproduction.published import published_accuracy
+from notsodeep.experiments.reproduction.rows import Mean, column, difference, distinct, mean, where
+from notsodeep.experiments.reproduction.study import Row
+from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, set_title
+from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import data_words, phi_words
+from notsodeep.report.table import Table
+
+_STYLES = {"deq": (BLUE, "o", "-"), "matched": (VERMILION, "s", "--"), "plain": (GREEN, "^", ":")}
+_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam"}
+_WIDE = 512
+"""Width from which on accuracies are held against the published ones"""
+_NEAR = 1.0
+"""Points"""
+_SPREAD = 2.0
+"""Standard errors that a difference is told from 0 by"""
+
+
+class _Point(NamedTuple):
+    """One width of one data set, activation and optimiser: accuracies of the three models in percent, by seed."""
+
+    dataset: str
+    activation: str
+    optimizer: str
+    width: int
+    values: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]]
+
+    def at(self, model: str) -> Mean:
+        return mean(self.values[model])
+
+    def behind(self, model: str) -> Mean:
+        """Return how many points a model is behind the DEQ."""
+        return difference(self.values["deq"], self.values[model])
+
+    def published(self, model: str) -> float | None:
+        known = published_accuracy(self.dataset, self.activation, model, self.width)
+        return None if known is None or self.optimizer != "sgd" else 100.0 * known
+
+
+def _points(rows: Sequence[Row], **chosen: str) -> list[_Point]:
+    names = "dataset", "activation", "optimizer", "width"
+    found = []
+    for key in product(*(distinct(rows, name) for name in names)):
+        at = where(rows, **dict(zip(names, key, strict=True)), **chosen)
+        if at:
+            values = {model: 100.0 * column(where(at, model=model), "test_accuracy") for model in MODELS}
+            found.append(_Point(str(key[0]), str(key[1]), str(key[2]), int(str(key[3])), values))
+    return found
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """Return how far ours is from the published, and where the pattern holds."""
+    points = _points(rows)
+    return [*_beside_published(points), *_pattern(points), *_exceptions(points)]
+
+
+def _beside_published(points: Sequence[_Point]) -> list[str]:
+    compared = [
+        (abs(point.at(model).value - known), point, model)
+        for point in points
+        for model in ("deq", "matched")
+        for known in (point.published(model),)
+        if known is not None and point.width >= _WIDE and point.dataset != "cifar10_features"
+    ]
+    if not compared:
+        return ["There is no published accuracy for these data, or no network of width 512 or more among them."]
+    near = sum(gap <= _NEAR for gap, _, _ in compared)
+    gap, point, model = max(compared, key=lambda each: each[0])
+    return [
+        f"At widths from {_WIDE} on, {near} of {len(compared)} mean accuracies of DEQs and matched networks, by SGD "
+        f"as published, are within {_NEAR:g} point of the published ones on MNIST and Fashion-MNIST; the largest "
+        f"distance is {gap:.2f} points ({_model(point.activation, model)}, {data_words(point.dataset)}, width "
+        f"{point.width})."
+    ]
+
+
+def _pattern(points: Sequence[_Point]) -> list[str]:
+    found = []
+    for optimizer, phi in product(_once(points, "optimizer"), _once(points, "activation")):
+        chosen = [point for point in points if (point.optimizer, point.activation) == (optimizer, phi)]
+        wide = [point for point in chosen if point.width >= _WIDE] or chosen
+        gaps = {model: [point.behind(model).value for point in wide] for model in ("matched", "plain")}
+        closer = sum(abs(a) < abs(b) for a, b in zip(gaps["matched"], gaps["plain"], strict=True))
+        at = f"widths from {_WIDE} on" if wide[0].width >= _WIDE else "all widths here"
+        found.append(
+            f"{phi_words(phi)}, {_OPTIMIZERS[optimizer]}, {at}: the DEQ is {_range(gaps['matched'])} points ahead of "
+            f"its matched network and {_range(gaps['plain'])} ahead of the plain one; the matched network is the "
+            f"nearer one in {closer} of {len(wide)} cases."
+        )
+    return found
+
+
+def _exceptions(points: Sequence[_Point]) -> list[str]:
+    """Say where the matched network is not seen to be nearer to the DEQ than the plain one."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for point in points:
+        matched, plain = point.behind("matched"), point.behind("plain")
+        lead = abs(plain.value) - abs(matched.value)
+        if not lead > _SPREAD * np.hypot(matched.error, plain.error):
+            place = point.optimizer, point.activation, point.dataset
+            places.setdefault(place, []).append(f"{point.width}")
+    if not places:
+        return ["In every case the matched network is nearer to the DEQ than the plain one, by two standard errors."]
+    listed = "; ".join(
+        f"{phi_words(phi)} on {data_words(dataset)} by {_OPTIMIZERS[optimizer]} at {', '.join(widths)}"
+        for (optimizer, phi, dataset), widths in places.items()
+    )
+    return [
+        "The pattern does not hold everywhere: the matched network is not nearer to the DEQ than the plain one by two "
+        f"standard errors at these widths: {listed}."
+    ]
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Return accuracies beside the published ones, then differences to the DEQ."""
+    points = _points(rows)
+    found = []
+    for optimizer, dataset in product(_once(points, "optimizer"), _once(points, "dataset")):
+        chosen = [point for point in points if (point.optimizer, point.dataset) == (optimizer, dataset)]
+        found += [_accuracies(chosen), _differences(chosen)]
+    return found
+
+
+def _accuracies(points: Sequence[_Point]) -> Table:
+    lines = []
+    for phi, model in product(_once(points, "activation"), MODELS):
+        chosen = [point for point in points if point.activation == phi]
+        lines.append((_model(phi, model), tuple(_shown(point.at(model)) for point in chosen)))
+        known = [point.published(model) for point in chosen]
+        if any(value is not None for value in known):
+            cells = tuple("" if value is None else f"{value:.1f}" for value in known)
+            lines.append((f"{_model(phi, model)}, published", cells))
+    notes = [f"Mean over {len(points[0].values['deq'])} seeds ± its standard error; readout trained alone."]
+    if points[0].dataset == "cifar10_features" and points[0].optimizer == "sgd":
+        notes.append("The published numbers are of other features of CIFAR-10: patterns compare, levels do not.")
+    return Table(_title("Test accuracy, %", points), _head(points), tuple(lines), tuple(notes))
+
+
+def _differences(points: Sequence[_Point]) -> Table:
+    lines = tuple(
+        (
+            f"{_model(phi, 'deq')} less {_model(phi, model)}",
+            tuple(_shown(point.behind(model)) for point in points if point.activation == phi),
+        )
+        for phi, model in product(_once(points, "activation"), ("matched", "plain"))
+    )
+    return Table(_title("Points ahead of the shallow networks", points), _head(points), lines)
+
+
+def _head(points: Sequence[_Point]) -> tuple[str, ...]:
+    return "model", *(f"width {width}" for width in _once(points, "width"))
+
+
+def _title(what: str, points: Sequence[_Point]) -> str:
+    return f"{what}: {data_words(points[0].dataset)}, {_OPTIMIZERS[points[0].optimizer]}"
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Figure]:
+    """Return one picture for each optimiser, SGD first."""
+    points = _points(rows)
+    return {
+        "accuracy" if optimizer == "sgd" else f"accuracy-{optimizer}": _figure(
+            [point for point in points if point.optimizer == optimizer]
+        )
+        for optimizer in _once(points, "optimizer")
+    }
+
+
+def _figure(points: Sequence[_Point]) -> Figure:
+    datasets, activations = _once(points, "dataset"), _once(points, "activation")
+    size = (1.6 + 3.5 * len(datasets), 0.6 + 2.9 * len(activations))
+    figure = Figure(figsize=size, dpi=150, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    figure.set_facecolor("white")
+    panels = figure.subplots(len(activations), len(datasets), squeeze=False, sharex=True)
+    for (row, phi), (place, dataset) in product(enumerate(activations), enumerate(datasets)):
+        axes = panels[row, place]
+        chosen = [point for point in points if (point.dataset, point.activation) == (dataset, phi)]
+        widths = [point.width for point in chosen]
+        for model, (color, marker, line) in _STYLES.items():
+            ours = [point.at(model) for point in chosen]
+            axes.errorbar(
+                widths,
+                [each.value for each in ours],
+                [_SPREAD * each.error for each in ours],
+                color=color,
+                marker=marker,
+                ls=line,
+                ms=4.5,
+                lw=1.4,
+                label=_ROLES[model],
+            )
+            known = [point.published(model) for point in chosen]
+            if any(value is not None for value in known):
+                shown = [np.nan if value is None else value for value in known]
+                axes.plot(widths, shown, marker, ls="none", color=color, mfc="none", ms=9, mew=0.9)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(widths, [str(width) for width in widths], rotation=45)
+        axes.grid(alpha=0.25)
+        set_title(axes, f"{phi_words(phi)}, {data_words(dataset)}")
+        axes.tick_params(labelsize=SMALL)
+    for axes in panels[-1]:
+        axes.set_xlabel("width m")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("test accuracy, %")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    if any(point.published("deq") is not None for point in points):
+        (open_mark,) = panels[0, 0].plot([], [], "o", ls="none", color="0.4", mfc="none", ms=9, mew=0.9)
+        handles, labels = [*handles, open_mark], [*labels, "published, same colours"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+_ROLES = {"deq": "DEQ", "matched": "matched network", "plain": "plain network"}
+
+
+def _model(phi: str, model: str) -> str:
+    return f"{phi_words(phi)} {_ROLES[model]}"
+
+
+def _shown(value: Mean) -> str:
+    return f"{value.value:.2f}" if np.isnan(value.error) else f"{value.value:.2f} ± {value.error:.2f}"
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):+.2f} to {max(values):+.2f}"
+
+
+def _once(points: Sequence[_Point], name: str) -> list[Any]:
+    return list(dict.fromkeys(getattr(point, name) for point in points))
+
+
+PRESENTATION = Presentation(findings, tables, figures)
