@@ -1,0 +1,324 @@
+"""Errors of the equivalents against the dimension: curves, tables with fitted exponents, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from notsodeep.checks import FloatArray
+from notsodeep.experiments.reproduction.error_vs_p import (
+    CK,
+    EXACT_SQUARES,
+    FULL_NTK,
+    KERNELS,
+    NORM_AWARE,
+    OFFICIAL_T,
+    PAPER,
+    PAPERS_NTK,
+    WITHIN_TAU0,
+)
+from notsodeep.experiments.reproduction.power_law import power_law
+from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
+from notsodeep.experiments.reproduction.study import Row, Value
+from notsodeep.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
+from notsodeep.report.figures import DPI
+from notsodeep.report.numerals import decimal, percent
+from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import phi_words
+from notsodeep.report.table import Table
+
+STYLES: dict[Value, dict[str, Any]] = {
+    "relu": {"color": BLUE, "marker": "o", "ms": 7.5, "mfc": "none"},
+    "leaky_relu": {"color": ORANGE, "marker": "s", "ms": 3.5, "ls": "--"},
+    "elu": {"color": GREEN, "marker": "^", "ms": 5},
+    "silu": {"color": PURPLE, "marker": "D", "ms": 4.5, "ls": "-."},
+    "tanh": {"color": VERMILION, "marker": "v", "ms": 5},
+}
+_PANELS = (PAPER, OFFICIAL_T, NORM_AWARE, EXACT_SQUARES)
+_TITLES = {
+    PAPER: "Form of the paper",
+    OFFICIAL_T: "The same, T of the official code",
+    NORM_AWARE: "Norm-aware form",
+    EXACT_SQUARES: "Norm-aware, exact squares",
+}
+_FIGURES = {CK: "error-vs-p-ck", PAPERS_NTK: "error-vs-p-ntk-recurrent-readout", FULL_NTK: "error-vs-p-ntk-all"}
+_SIZE = (13.0, 4.4)  # inches
+_LARGE = 3.0  # standard errors that a difference has to exceed
+_BEND = 0.02  # change of an exponent that is worth a word
+_STRAIGHT = 2  # points that every power law goes through
+REFERENCES = (
+    (CK, PAPER, "relu", 1000, 0.0205),
+    (CK, PAPER, "relu", 4000, 0.0075),
+    (CK, OFFICIAL_T, "relu", 4000, 0.0138),
+    (CK, PAPER, "tanh", 1000, 0.066),
+    (CK, PAPER, "tanh", 4000, 0.036),
+    (CK, PAPER, "silu", 1000, 0.017),
+    (CK, PAPER, "silu", 4000, 0.0062),
+    (FULL_NTK, PAPER, "relu", 1000, 0.027),
+)
+"""Kernel, form, activation, p and error, as measured before by an implementation of its own, to two or three digits"""
+
+
+class Exponent(NamedTuple):
+    """How an error falls, ``error ~ p^-b``, each with the standard error that the draws show."""
+
+    fitted: Mean
+    """Over all dimensions"""
+    last: Mean
+    """From the last dimension but one to the last, which is the same where there are two"""
+    change: Mean
+    """Of each draw, the second less the first"""
+
+
+def exponents(rows: Sequence[Row]) -> Exponent | None:
+    """Return the exponents of the errors in some rows, of one activation, kernel and form; None of a single dimension.
+
+    Each draw gives an exponent of its own, by least squares in logarithms; they are independent of each other.
+    """
+    sizes = sorted(set(column(rows, "p")))
+    if len(sizes) < 2:
+        return None
+    each = [where(rows, seed=seed) for seed in distinct(rows, "seed")]
+    whole = [draw for draw in each if len(draw) == len(sizes)]
+    if not whole:
+        return None
+    fitted = np.array([_slope(draw) for draw in whole])
+    last = np.array([_slope([row for row in draw if row["p"] in sizes[-2:]]) for draw in whole])
+    return Exponent(mean(fitted), mean(last), mean(last - fitted))
+
+
+def _slope(draw: Sequence[Row]) -> float:
+    errors = column(draw, "error")
+    return -power_law(column(draw, "p"), errors, errors).exponent
+
+
+def share(value: Mean, digits: int = 3) -> str:
+    """Return a mean error in percent with its standard error, if there is one.
+
+    Examples
+    --------
+    >>> share(Mean(0.02052, 0.0002, 5)), share(Mean(0.02052, float("nan"), 1))
+    ('2.05 ± 0.02 %', '2.05 %')
+    """
+    error = "" if np.isnan(value.error) else f" ± {decimal(100.0 * value.error, 1)}"
+    return f"{decimal(100.0 * value.value, digits)}{error} %"
+
+
+def plain(value: Mean) -> str:
+    """Return a mean to three places with its standard error, if there is one.
+
+    Examples
+    --------
+    >>> plain(Mean(0.73142, 0.012, 5)), plain(Mean(0.73142, float("nan"), 1))
+    ('0.731 ± 0.012', '0.731')
+    """
+    return f"{value.value:.3f}" + ("" if np.isnan(value.error) else f" ± {value.error:.3f}")
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return an enumeration.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _errors(rows: Iterable[Row], **at: Value) -> FloatArray:
+    return column(where(rows, **at), "error")
+
+
+def _mean(rows: Iterable[Row], **at: Value) -> Mean:
+    return mean(_errors(rows, **at))
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """Return how large the errors are, how fast they fall, and what the variants of the form change."""
+    sentences = [_paper(rows, kernel) for kernel in KERNELS]
+    return [*sentences, *_bending(rows), *_closer(rows), *_official(rows), _within(rows)]
+
+
+def _largest(rows: Sequence[Row]) -> int:
+    return int(column(rows, "p").max())
+
+
+def _paper(rows: Sequence[Row], kernel: str) -> str:
+    p, parts = _largest(rows), []
+    for name in distinct(rows, "activation"):
+        some = where(rows, activation=name, kernel=kernel, form=PAPER)
+        found = exponents(some)
+        falls = "" if found is None else f" (b = {plain(found.fitted)})"
+        parts.append(f"{share(mean(_errors(some, p=p)))} for {phi_words(str(name))}{falls}")
+    n = round(float(p * column(rows, "aspect")[0]))
+    return f"{kernel}, the paper's form at p = {p}, n = {n}: off by {listed(parts)}, with errors that fall as p^-b."
+
+
+def _bending(rows: Sequence[Row]) -> list[str]:
+    """Say whether the error follows a power of p at all."""
+    bent = []
+    if len(set(column(rows, "p"))) <= _STRAIGHT:
+        return []
+    for name in distinct(rows, "activation"):
+        found = exponents(where(rows, activation=name, kernel=CK, form=PAPER))
+        if found is None or np.isnan(found.fitted.error):
+            return []
+        if abs(found.change.value) > max(_BEND, _LARGE * found.change.error):
+            bent.append(f"{phi_words(str(name))} {plain(found.last)} instead of {plain(found.fitted)}")
+    if not bent:
+        return ["The errors of the CK follow these powers of p over the whole range, within their scatter."]
+    return [
+        "No single power describes the errors of the CK over the whole range: the exponent between the last two p "
+        f"differs from the fitted one, for {listed(bent)}. Fitted exponents belong to this range."
+    ]
+
+
+def _closer(rows: Sequence[Row]) -> list[str]:
+    p, sentences = _largest(rows), []
+    for form, words in ((NORM_AWARE, "The norm-aware form's"), (EXACT_SQUARES, "With exact squares its")):
+        times = [
+            _mean(rows, activation=name, kernel=kernel, form=PAPER, p=p).value
+            / _mean(rows, activation=name, kernel=kernel, form=form, p=p).value
+            for name in distinct(rows, "activation")
+            for kernel in KERNELS
+        ]
+        verb = "smaller" if min(times) > 1.0 else "not always smaller"
+        ends = f"{decimal(min(times), 2)} to {decimal(max(times), 2)}"
+        sentences.append(
+            f"{words} errors are {verb} than the paper's at p = {p}: by factors of {ends}, over all kernels."
+        )
+    return sentences
+
+
+def _official(rows: Sequence[Row]) -> list[str]:
+    p, worse, same = _largest(rows), [], []
+    for name in distinct(rows, "activation"):
+        right, official = (where(rows, activation=name, kernel=CK, form=form) for form in (PAPER, OFFICIAL_T))
+        one, other = mean(_errors(right, p=p)), mean(_errors(official, p=p))
+        if abs(other.value / one.value - 1.0) < 1e-6:
+            same.append(phi_words(str(name)))
+            continue
+        falls = [exponents(some) for some in (right, official)]
+        powers = "" if None in falls else f", b = {' and '.join(plain(each.fitted) for each in falls if each)}"
+        worse.append(f"{share(one)} and {share(other)} for {phi_words(str(name))}{powers}")
+    sentences = []
+    if worse:
+        sentences.append(
+            "The trace T_ab = tr(C_a C_b)/p, and the products of centred entries of the official scripts in its place, "
+            f"leave the CK of the paper's form at p = {p} with errors of {listed(worse)}."
+        )
+    if same:
+        sentences.append(f"T does not enter for {listed(same)}: without a quadratic term both are one.")
+    return sentences
+
+
+def _within(rows: Sequence[Row]) -> str:
+    p = _largest(rows)
+    parts = [
+        f"{share(_mean(rows, activation=name, kernel=CK, form=WITHIN_TAU0, p=p))} for {phi_words(str(name))}"
+        for name in distinct(rows, "activation")
+    ]
+    return (
+        "All that takes tau0^2 = mean |x|^2. The literal tau0^2 = tr C^o / p leaves the class means out: errors of the "
+        f"paper's form of the CK at p = {p} become, of a DEQ centred there, {listed(parts)}."
+    )
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """Return a table of errors and exponents for each kernel, and ours beside known values."""
+    return [*(_errors_table(rows, kernel) for kernel in KERNELS), *_references(rows)]
+
+
+def _errors_table(rows: Sequence[Row], kernel: str) -> Table:
+    sizes = sorted(set(column(rows, "p").astype(int).tolist()))
+    curved = len(sizes) > _STRAIGHT
+    lines = []
+    for name in distinct(rows, "activation"):
+        for form in distinct(where(rows, kernel=kernel), "form"):
+            some = where(rows, activation=name, kernel=kernel, form=form)
+            found = exponents(some)
+            fits = ("none", "none") if found is None else (plain(found.fitted), plain(found.last))
+            cells = [_cell(some, p) for p in sizes]
+            lines.append((f"{phi_words(str(name))}, {form}", (*cells, *fits[: 1 + curved])))
+    return Table(
+        f"Relative spectral error of equivalents of the {kernel}",
+        ("activation, form", *(f"p = {p}" for p in sizes), "b", *(curved * ("b, last two p",))),
+        tuple(lines),
+        (
+            "|K - Kbar| / |K| in the spectral norm, mean over draws with its standard error. It falls as p^-b; b is "
+            "the mean exponent of the draws.",
+            f"{OFFICIAL_T}: products of entries of centred covariances instead of the trace. {EXACT_SQUARES}: the "
+            "norm-aware form with (x_i . x_j)^2 itself.",
+            *(
+                (kernel == CK)
+                * (f"{WITHIN_TAU0}: the DEQ is centred at tau0^2 = tr C^o / p, without the class means.",)
+            ),
+        ),
+    )
+
+
+def _cell(rows: Sequence[Row], p: int) -> str:
+    errors = _errors(rows, p=p)
+    return share(mean(errors)) if len(errors) else "none"
+
+
+def _references(rows: Sequence[Row]) -> list[Table]:
+    lines = []
+    for kernel, form, name, p, value in REFERENCES:
+        errors = _errors(rows, kernel=kernel, form=form, activation=name, p=p)
+        if len(errors):
+            lines.append(
+                (f"{kernel}, {form}, {phi_words(str(name))}, p = {p}", (share(mean(errors)), percent(value, 3)))
+            )
+    if not lines:
+        return []
+    notes = ("Known: the same quantity from an implementation of its own, of one draw, to two or three digits.",)
+    return [Table("Errors beside known ones", ("kernel, form, activation", "here", "known"), tuple(lines), notes)]
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Figure]:
+    """Return a figure for each kernel: errors against p, a panel for each form."""
+    return {_FIGURES[kernel]: _figure(where(rows, kernel=kernel)) for kernel in KERNELS}
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
+    figure = Figure(figsize=_SIZE, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    figure.set_facecolor("white")
+    panels = figure.subplots(1, len(_PANELS), sharex=True, sharey=True)
+    for axes, form in zip(panels, _PANELS, strict=True):
+        _draw(axes, where(rows, form=form))
+        set_title(axes, _TITLES[form])
+    panels[0].set_ylabel("relative spectral error, %")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=SMALL)
+    return figure
+
+
+def _draw(axes: Axes, rows: Sequence[Row]) -> None:
+    for name in distinct(rows, "activation"):
+        some = where(rows, activation=name)
+        sizes = sorted(set(column(some, "p")))
+        means = [mean(100.0 * _errors(some, p=p)) for p in sizes]
+        bars = np.nan_to_num([each.error for each in means])
+        style = STYLES.get(name, {"marker": "."})
+        axes.errorbar(
+            sizes, [each.value for each in means], bars, label=phi_words(str(name)), lw=1.2, capsize=2, **style
+        )
+    sizes = np.array(sorted(set(column(rows, "p"))))
+    highest = max(float(np.mean(100.0 * _errors(rows, p=sizes[0], activation=a))) for a in distinct(rows, "activation"))
+    guide = 1.6 * highest * np.sqrt(sizes[0] / sizes)
+    axes.plot(sizes, guide, color="0.45", ls=":", lw=1.2, label="slope of p$^{-1/2}$")
+    axes.set(xscale="log", yscale="log", xlabel=f"dimension p (n = {decimal(column(rows, 'aspect')[0])} p)")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    axes.minorticks_off()
+    axes.grid(alpha=0.25, lw=0.6)
+
+
+PRESENTATION = Presentation(findings, tables, figures)
