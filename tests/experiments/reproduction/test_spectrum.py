@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_bins_hold_every_eigenvalue(rows, exact):
     assert found[0]["low"] is None
     assert found[-1]["high"] is None
     assert found[0]["exact"] == 0
-    assert all(a["high"] == b["low"] for a, b in zip(found, found[1:], strict=False))
+    assert all(a["high"] == b["low"] for a, b in pairwise(found))
 
 
 def test_a_network_of_fewer_units_than_samples_has_a_singular_kernel(rows):

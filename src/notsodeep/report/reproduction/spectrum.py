@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.spectrum import CLASSES, LARGEST, SPHERE, STAND_INS
@@ -167,20 +167,20 @@ def _shares_below(cases: Sequence[_Case]) -> list[float]:
 def _on_shapes(cases: Sequence[_Case]) -> str:
     spans = {
         name: _range([case.mean("kolmogorov", name).value for case in cases], percent)
-        for name in ("matched", "norm_aware", "paper", "mean_deq", "one_deq")
+        for name in ("matched", "mean_deq", "one_deq")
     }
     return (
         f"Shares of eigenvalues up to a point differ from those of the exact kernel (Kolmogorov distance) by at most "
-        f"{spans['matched']} for the matched network, {spans['norm_aware']} for the norm-aware equivalent, "
-        f"{spans['paper']} for the paper's, {spans['mean_deq']} for the mean of finite DEQs, and {spans['one_deq']} "
-        "for a single one."
+        f"{spans['matched']} for the matched network, {spans['mean_deq']} for the mean of finite DEQs and "
+        f"{spans['one_deq']} for a single one; for the paper's equivalent by {_by_data(cases, 'paper', 'kolmogorov')}, "
+        f"for the norm-aware one by {_by_data(cases, 'norm_aware', 'kolmogorov')}."
     )
 
 
-def _by_data(cases: Sequence[_Case], name: str) -> str:
+def _by_data(cases: Sequence[_Case], name: str, what: str = "spectral") -> str:
     spans = []
     for dataset in dict.fromkeys(case.dataset for case in cases):
-        errors = [case.mean("spectral", name).value for case in cases if case.dataset == dataset]
+        errors = [case.mean(what, name).value for case in cases if case.dataset == dataset]
         spans.append(f"{_range(errors, percent)} on {'the ' * (dataset in _DATA)}{_data_name(dataset)}")
     return spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
 
@@ -238,7 +238,8 @@ def eigenvalues(rows: Sequence[Row]) -> Figure:
     _hide_empty(panels)
     labels = _labels(rows)
     handles: list[Any] = [(_line(name), _mark(name)) for name in _STYLES]
-    figure.legend(handles, [labels[name] for name in _STYLES], loc="outside lower center", ncols=3)
+    title = f"lines: eigenvalues in a bin; marks: those of the {LARGEST} largest ones that are above all bins"
+    figure.legend(handles, [labels[name] for name in _STYLES], loc="outside lower center", ncols=3, title=title)
     return figure
 
 
@@ -277,8 +278,10 @@ def _draw_case(axes: Axes, case: _Case) -> None:
         mark: dict[str, Any] = {"color": style.color, "marker": style.marker, "mfc": "none", "ms": 5}
         axes.plot(apart, height, ls="none", transform=axes.get_xaxis_transform(), **mark)
     axes.set(xscale="log", yscale="log", ylim=(_FLOOR, None), ylabel="eigenvalues in a bin")
-    axes.yaxis.set_major_formatter(lambda value, _: decimal(value, 3))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: decimal(value, 3))
+        axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"eigenvalue{_below(case)}", fontsize=SMALL)
     set_title(axes, f"{case.place}, p = {case.p}: {case.activation}, {case.kernel}")
 
@@ -286,9 +289,9 @@ def _draw_case(axes: Axes, case: _Case) -> None:
 def _below(case: _Case) -> str:
     """Say how many eigenvalues are smaller than those shown."""
     first = where(case.rows, what="count", low=None)[0]
-    hidden = {name: first[name] for name in ("one_deq", "mean_deq", "one_matched") if first[name]}
-    words = {"one_deq": "one DEQ", "mean_deq": "mean", "one_matched": "one matched network"}
-    return f" (smaller: {', '.join(f'{count} of {words[name]}' for name, count in hidden.items())})" if hidden else ""
+    words = {"one_deq": "one DEQ", "mean_deq": "mean", "one_matched": "one matched"}
+    hidden = ", ".join(f"{word} {first[name]}" for name, word in words.items() if first[name])
+    return f" (smaller ones: {hidden})" if hidden else ""
 
 
 def spectral_distances(rows: Sequence[Row]) -> Figure:
