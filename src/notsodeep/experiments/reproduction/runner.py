@@ -13,14 +13,17 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from notsodeep.checks import integer
 from notsodeep.data import entries
 from notsodeep.data.storage import data_folder, read_file
 from notsodeep.errors import ConvergenceError
-from notsodeep.experiments.reproduction.catalogue import study as study_of
 from notsodeep.experiments.reproduction.store import Store
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
 from notsodeep.files import StrPath
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def _computed(waiting: Sequence[tuple[Task, Unit]], jobs: int, data_dir: Path) -
     pool = ProcessPoolExecutor(min(jobs, len(waiting)), context, initializer=_one_thread)
     try:
         futures: dict[Future[None], tuple[Task, Unit]] = {
-            pool.submit(_compute, task.study.name, unit, task.folder, data_dir): (task, unit)
+            pool.submit(_compute, task.study, unit, task.folder, data_dir): (task, unit)
             for task, unit in sorted(waiting, key=lambda pair: -pair[1].work)
         }
         for future in as_completed(futures):
@@ -178,24 +181,18 @@ def _stop(pool: ProcessPoolExecutor) -> None:
         child.terminate()
 
 
-def _compute(name: str, unit: Unit, folder: Path, data_dir: Path) -> None:
+def _compute(study: Study, unit: Unit, folder: Path, data_dir: Path) -> None:
     """Compute one unit and write it down: this runs in a worker."""
-    found = study_of(name)
     begun = time.monotonic()
-    rows = found.run(unit, data_dir)
-    Store(found, folder).keep(unit, rows, time.monotonic() - begun)
+    rows = study.run(unit, data_dir)
+    Store(study, folder).keep(unit, rows, time.monotonic() - begun)
 
 
 def _one_thread() -> None:
     """Prepare a worker: one thread for everything, no interrupts of its own, and an end when its parent ends."""
-    import numba
-    import torch
-    from threadpoolctl import threadpool_limits
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
+    os.environ |= dict.fromkeys(_THREADS, "1")  # for what is not imported yet
     threadpool_limits(1)
 
 
