@@ -37,7 +37,7 @@ class KernelRegressionConfig(Config):
     """Training samples; with one seed, the smaller sets are parts of the larger ones"""
     n_test: int
     ridges: tuple[float, ...] = (RIDGE, 1e-5, 1e-1)
-    """Relative to the mean diagonal of the training samples' kernel; the first seed alone has more than the first one"""
+    """Relative to the mean diagonal of the training samples' kernel; only the first seed has more than the first one"""
     kernels: tuple[str, ...] = ("ck", "ntk")
     """The neural tangent kernel trains all weights"""
     heavy: int = 5000
@@ -67,8 +67,12 @@ def units(config: KernelRegressionConfig) -> list[Unit]:
             ridges = config.ridges[: 1 if heavy or seed else None]
             draw: dict[str, Value] = {"dataset": dataset, "n": n, "n_test": config.n_test, "seed": seed}
             for activation, kernel in product(config.activations, config.kernels):
-                model = {"activation": activation, "sigma_a2": config.sigma_a2, "sigma_b2": config.sigma_b2}
-                at = {**draw, **model, "kernel": kernel, "ridges": " ".join(map(repr, ridges))}
+                model: dict[str, Value] = {
+                    "activation": activation,
+                    "sigma_a2": config.sigma_a2,
+                    "sigma_b2": config.sigma_b2,
+                }
+                at: dict[str, Value] = {**draw, **model, "kernel": kernel, "ridges": " ".join(map(repr, ridges))}
                 found.append(Unit(at, _work(n, config.n_test, len(ridges))))
     return found
 
