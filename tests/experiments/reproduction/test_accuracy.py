@@ -11,7 +11,7 @@ import torch
 import notsodeep as nsd
 from notsodeep.errors import DataError
 from notsodeep.experiments.reproduction.accuracy import FULL, MODELS, QUICK, balanced, model_spec, run, units
-from notsodeep.experiments.reproduction.published import published_accuracy
+from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
 from notsodeep.kernels.scalar import rest_point
 from tests.tolerances import ROUNDING, assert_close
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.experiments.reproduction.accuracy import MODELS
-from notsodeep.experiments.reproduction.published import published_accuracy
+from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
 from notsodeep.experiments.reproduction.rows import Mean, column, difference, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, set_title

@@ -1,0 +1,110 @@
+"""What is said and drawn of accuracies, from rows made by hand."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import numpy as np
+import pytest
+
+from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
+from notsodeep.report.reproduction.accuracy import PRESENTATION
+
+BEHIND = {"deq": 0.0, "matched": 0.002, "plain": 0.03}
+
+
+def rows(shift=0.0, gaps=BEHIND, dataset="mnist", widths=(512, 1024), seeds=3, optimizers=("sgd", "adam")):
+    """Accuracies that are the published ones of the DEQ, shifted, less a gap, with a spread of 0.1 points."""
+    return [
+        {
+            "dataset": dataset,
+            "activation": phi,
+            "model": model,
+            "width": width,
+            "seed": seed,
+            "optimizer": optimizer,
+            "test_accuracy": (published_accuracy(dataset, phi, "deq", width) or 0.9)
+            + shift
+            - gaps[model]
+            + 0.001 * (seed - (seeds - 1) / 2),
+        }
+        for phi, model, width, seed, optimizer in product(("relu", "tanh"), gaps, widths, range(seeds), optimizers)
+    ]
+
+
+def test_accuracies_near_the_published_ones():
+    first, *_ = PRESENTATION.findings(rows())
+    assert "8 of 8 mean accuracies" in first  # two activations, two models, two widths
+    gaps = [
+        abs(published_accuracy("mnist", phi, "deq", m) - 0.002 - published_accuracy("mnist", phi, "matched", m))
+        for phi, m in product(("relu", "tanh"), (512, 1024))
+    ]
+    assert f"the largest distance is {100 * max(gaps):.2f} points (ReLU matched network, MNIST" in first
+
+
+def test_accuracies_far_from_the_published_ones_are_counted():
+    first, *_ = PRESENTATION.findings(rows(shift=-0.02))
+    assert re.search(r"^At widths from 512 on, [01] of 8", first)
+    assert float(re.search(r"largest distance is ([\d.]+) points", first)[1]) >= 2.0
+
+
+def test_data_without_published_accuracies():
+    first, *_ = PRESENTATION.findings(rows(dataset="digits"))
+    assert first.startswith("There is no published accuracy")
+    first, *_ = PRESENTATION.findings(rows(dataset="cifar10_features"))
+    assert first.startswith("There is no published accuracy")  # of the same features
+
+
+def test_the_pattern_with_its_numbers():
+    found = PRESENTATION.findings(rows())
+    relu = next(sentence for sentence in found if sentence.startswith("ReLU, SGD"))
+    assert "the DEQ is +0.20 to +0.20 points ahead of its matched network and +3.00 to +3.00 ahead" in relu
+    assert "in 2 of 2 cases" in relu
+    assert found[-1] == (
+        "In every case the matched network is nearer to the DEQ than the plain one, by two standard errors."
+    )
+
+
+def test_where_the_pattern_does_not_hold():
+    last = PRESENTATION.findings(rows(gaps=BEHIND | {"plain": 0.0022}))[-1]
+    assert last.startswith("The pattern does not hold everywhere")
+    assert "tanh on MNIST by SGD at 512, 1024" in last
+    last = PRESENTATION.findings(rows(gaps=BEHIND | {"plain": -0.001}))[-1]
+    assert "ReLU on MNIST by Adam at 512, 1024" in last
+
+
+def test_tables_have_ours_beside_the_published():
+    tables = {table.title: table for table in PRESENTATION.tables(rows())}
+    assert len(tables) == 4
+    ours = tables["Test accuracy, %: MNIST, SGD"]
+    cells = dict(ours.rows)
+    assert ours.header == ("model", "width 512", "width 1024")
+    assert cells["ReLU DEQ"] == ("92.80 ± 0.06", "93.40 ± 0.06")
+    assert cells["ReLU DEQ, published"] == ("92.8", "93.4")
+    gaps = dict(tables["Points ahead of the shallow networks: MNIST, Adam"].rows)
+    assert gaps["tanh DEQ less tanh plain network"] == ("3.00 ± 0.08", "3.00 ± 0.08")
+    assert "published" not in str(tables["Test accuracy, %: MNIST, Adam"].rows)
+
+
+def test_one_seed_has_no_error():
+    table = PRESENTATION.tables(rows(seeds=1))[0]
+    assert dict(table.rows)["ReLU DEQ"] == ("92.80", "93.40")
+    assert PRESENTATION.findings(rows(seeds=1))
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "digits"])
+def test_figures(dataset):
+    figures = PRESENTATION.figures(rows(dataset=dataset))
+    assert list(figures) == ["accuracy", "accuracy-adam"]
+    first = figures["accuracy"].axes
+    words = {"mnist": "MNIST"}.get(dataset, dataset)
+    assert [axes.get_title() for axes in first] == [f"ReLU, {words}", f"tanh, {words}"]
+    assert first[-1].get_xlabel() == "width m"
+    assert all(axes.get_ylabel() == "test accuracy, %" for axes in first)
+    drawn = next(line for line in first[0].get_lines() if line.get_label() == "_child0" or len(line.get_xdata()) == 2)
+    np.testing.assert_array_equal(drawn.get_xdata(), [512, 1024])
+    (legend,) = figures["accuracy"].legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words[:3] == ["DEQ", "matched network", "plain network"]
+    assert ("published, same colours" in words) is (dataset == "mnist")
