@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from notsodeep.experiments.reproduction.dimension_and_classes import FULL, NETWORK, NORMS, QUICK, STUDIED, units
+from notsodeep.experiments.reproduction.error_vs_p import CK, EXACT_SQUARES, NORM_AWARE, PAPER
+from notsodeep.report.reproduction.dimension_and_classes import PRESENTATION
+from tests.tolerances import ROUNDING, SPECTRAL, assert_close
+
+LEVELS = {PAPER: 0.04, NORM_AWARE: 0.004, EXACT_SQUARES: 0.001, NETWORK: 0.0002}
+
+
+def made(config=FULL, change=lambda at, form: 1.0):
+    """Return rows of some level for each form, next to constant; the norms of each case spread by 0.1 more."""
+    rows, cases = [], {}
+    for unit in units(config):
+        at = dict(unit.at)
+        case = str({name: at[name] for name in at if name not in ("seed", "activation")})
+        norm_cv = 0.1 * cases.setdefault(case, len(cases))
+        for kernel in STUDIED:
+            for form, level in LEVELS.items():
+                error = level * (1.0 + 0.01 * at["seed"] + 1e-7 * norm_cv) * change(at, form)
+                rows.append(at | {"norm_cv": norm_cv, "kernel": kernel, "form": form, "error": error})
+    return rows
+
+
+def test_findings_have_the_ends_of_each_axis():
+    found = PRESENTATION.findings(made(change=lambda at, form: at["classes"] * at["n"] / 640 * (1.0 + at["level"])))
+    assert found[0] == (
+        "Number of classes (K = 2; K = 20, growing variances; K = 20, bounded variances), CK of ReLU: the paper's form "
+        "is off by 8.16 ± 0.06 %, 81.6 ± 0.6 % and 81.6 ± 0.6 %, the norm-aware one by 0.816 ± 0.006 %, 8.16 ± 0.06 % and "
+        "8.16 ± 0.06 %, the network by 0.0408 ± 0.0003 %, 0.408 ± 0.003 % and 0.408 ± 0.003 %."
+    )
+    assert "Samples per dimension (n/p = 0.25; n/p = 4), CK of ReLU: the paper's form is off by 2.55" in found[2]
+    assert "(one norm; Gaussian; scale factors, 0.8; large eigenvalues, 0.8)" in found[4]
+    assert "ReLU 0.0127 ± 9e-05 % (n/p = 0.25) to 0.408 ± 0.003 % (K = 20, growing variances)" in found[-1]
+    assert "less than the error of the paper's form in 24 of 24 cases" in found[-1]
+
+
+def test_a_network_further_off_than_the_equivalent_is_counted():
+    rows = made(change=lambda at, form: 1000.0 if form == NETWORK and at["axis"] == NORMS else 1.0)
+    assert "the paper's form in 14 of 24 cases" in PRESENTATION.findings(rows)[-1]
+
+
+def test_ranks_follow_the_spread_of_norms():
+    rising = [row | {"error": row["error"] * (1.0 + row["norm_cv"])} for row in made()]
+    (sentence, _) = (one for one in PRESENTATION.findings(rising) if "rank correlations" in one)
+    assert "1.00 with the paper's form and 1.00 with the network for ReLU" in sentence
+
+
+@pytest.mark.parametrize(
+    "rows", [made(QUICK), [row for row in made() if row["activation"] == "tanh" and row["seed"] == 0]]
+)
+def test_fewer_rows_will_do(rows):
+    assert all("nan" not in sentence for sentence in PRESENTATION.findings(rows))
+    assert all("nan" not in str(table) for table in PRESENTATION.tables(rows))
+    assert len(PRESENTATION.figures(rows)) == len(STUDIED)
+
+
+def test_tables_have_a_line_for_each_case():
+    for table in PRESENTATION.tables(made()):
+        assert len(table.rows) == len({label for label, _ in table.rows}) == 48
+        assert all(len(cells) + 1 == len(table.header) for _, cells in table.rows)
+    assert PRESENTATION.tables(made())[0].rows[1] == (
+        "ReLU, K = 3, growing variances",
+        ("0.1", "4.08 ± 0.03 %", "0.408 ± 0.003 %", "0.102 ± 0.0007 %", "0.0204 ± 0.0001 %"),
+    )
+
+
+def test_figures_have_labelled_axes_and_show_the_means():
+    figure = PRESENTATION.figures(made())["dimension-and-classes-ck"]
+    assert len(figure.axes) == 6
+    assert all(axes.get_xlabel() for axes in figure.axes)
+    assert all(axes.get_ylabel() == "distance from the DEQ's kernel, %" for axes in figure.axes[::3])
+    first = figure.axes[0].containers[0].lines[0]
+    assert_close(first.get_xdata(), [2, 3, 5, 10, 20], ROUNDING)
+    assert_close(first.get_ydata(), np.full(5, 4.08), SPECTRAL)
+    assert len(figure.axes[2].containers) == 2 * len(LEVELS)
+    assert [row["form"] for row in made(QUICK) if row["kernel"] == CK][:4] == list(LEVELS)
