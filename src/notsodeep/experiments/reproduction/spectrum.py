@@ -229,7 +229,7 @@ def kolmogorov(a: FloatArray, b: FloatArray) -> float:
     Examples
     --------
     >>> kolmogorov(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.5, 2.7, 2.9]))
-    0.25
+    0.5
     """
     points = np.concatenate([a, b])
     shares = (np.searchsorted(np.sort(values), points, side="right") / len(values) for values in (a, b))
