@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from notsodeep.experiments.reproduction.error_vs_p import (
     FULL,
     FULL_NTK,
     KERNELS,
+    MEANS_IN_T,
     NORM_AWARE,
     OFFICIAL_T,
     PAPER,
@@ -60,7 +61,7 @@ def test_a_unit_gives_the_same_rows_again_and_they_repeat_it():
     assert again == rows("relu", 64)
     assert all(row.items() >= unit("relu", 64).at.items() for row in again)
     assert [(row["kernel"], row["form"]) for row in again] == [
-        *((kernel, form) for kernel in KERNELS for form in (PAPER, OFFICIAL_T, NORM_AWARE, EXACT_SQUARES)),
+        *((kernel, form) for kernel in KERNELS for form in (PAPER, OFFICIAL_T, MEANS_IN_T, NORM_AWARE, EXACT_SQUARES)),
         (CK, WITHIN_TAU0),
     ]
 
@@ -78,17 +79,17 @@ def naive_error(deq, X, bar, kernel):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("official", [False, True])
-def test_errors_of_the_papers_form_are_those_of_the_naive_matrix(kernel, official):
+@pytest.mark.parametrize("form", [PAPER, OFFICIAL_T, MEANS_IN_T])
+def test_errors_of_the_papers_form_are_those_of_the_naive_matrix(kernel, form):
     gm, X, y, _ = known_setting()
     tau0 = float(np.sqrt((X**2).sum(axis=1).mean()))
     trained = {CK: None, PAPERS_NTK: ("recurrent", "readout"), FULL_NTK: ("recurrent", "input", "readout")}[kernel]
     numbers = naive.deq_numbers(FUNCTIONS["relu"], 0.2, 0.8, tau0, trained)
     bar = naive.matrix(numbers, tau0, X, y, gm.means, [gm.covariance(a) for a in range(2)])
-    if official:
-        bar += numbers[2] * np.array([[wrong_less_right(gm, y, a, b) for b in y] for a in y]) / gm.p
+    more = {PAPER: lambda a, b: 0.0, OFFICIAL_T: partial(wrong_less_right, gm, y), MEANS_IN_T: partial(of_means, gm)}
+    bar += numbers[2] * np.array([[more[form](a, b) for b in y] for a in y]) / gm.p
     want = naive_error(nsd.DEQ("relu", 0.2, 0.8, tau0=tau0), X, bar, kernel)
-    found = error(rows("relu", 64), kernel, OFFICIAL_T if official else PAPER)
+    found = error(rows("relu", 64), kernel, form)
     assert_close(found, want, SPECTRAL)
 
 
@@ -98,6 +99,10 @@ def wrong_less_right(gm, y, a, b):
     common = sum(np.mean(y == k) * covariances[k] for k in range(2))
     wrong = np.trace((covariances[a] - common) * (covariances[b] - common))
     return (wrong - np.trace(covariances[a] @ covariances[b])) / gm.p
+
+
+def of_means(gm, a, b):
+    return (gm.means[a] @ gm.means[b]) ** 2 / gm.p
 
 
 def test_the_literal_scale_is_that_of_the_covariances():
@@ -125,7 +130,7 @@ def test_another_t_is_that_of_statistics_with_it():
     other = np.array([[0.3, -0.1], [-0.1, 0.7]])
     deq, kernels = nsd.DEQ("silu", tau0=float(np.sqrt(stats.squared_norms.mean()))), {PAPERS_NTK: KERNELS[PAPERS_NTK]}
     forms = {PAPER: {"order": "paper"}}
-    found = equivalent_errors(deq, X, stats, kernels, forms, official=other)[PAPERS_NTK, OFFICIAL_T]
+    found = equivalent_errors(deq, X, stats, kernels, forms, traces={"other": other})[PAPERS_NTK, "other"]
     assert_close(found, equivalent_errors(deq, X, replace(stats, T=other), kernels, forms)[PAPERS_NTK, PAPER], SPECTRAL)
 
 

@@ -9,6 +9,7 @@ from notsodeep.experiments.reproduction.error_vs_p import (
     CK,
     EXACT_SQUARES,
     KERNELS,
+    MEANS_IN_T,
     NORM_AWARE,
     OFFICIAL_T,
     PAPER,
@@ -19,7 +20,7 @@ from notsodeep.report.reproduction.error_vs_p import PRESENTATION, exponents
 from tests.tolerances import ROUNDING, assert_close
 
 SIZES = (250, 1000, 4000)
-LEVELS = {PAPER: 0.4, OFFICIAL_T: 0.8, NORM_AWARE: 0.04, EXACT_SQUARES: 0.004}
+LEVELS = {PAPER: 0.4, OFFICIAL_T: 0.8, MEANS_IN_T: 0.2, NORM_AWARE: 0.04, EXACT_SQUARES: 0.004}
 
 
 def row(activation, p, seed, kernel, form, error):
@@ -36,7 +37,7 @@ def made(law=lambda p: p**-0.5, activations=("relu", "tanh"), seeds=3, sizes=SIZ
                 size = (1.0 + 0.01 * seed) * law(p)
                 for kernel in KERNELS:
                     for form, level in LEVELS.items():
-                        level = LEVELS[PAPER] if name == "tanh" and form == OFFICIAL_T else level
+                        level = LEVELS[PAPER] if name == "tanh" and form in (OFFICIAL_T, MEANS_IN_T) else level
                         rows.append(row(name, p, seed, kernel, form, level * size))
                 rows.append(row(name, p, seed, CK, WITHIN_TAU0, 1.0 * size))
     return rows
@@ -69,7 +70,10 @@ def test_findings_have_the_numbers():
     )
     assert "errors are smaller than the paper's at p = 4000: by factors of 10 to 10," in " ".join(found)
     assert "T does not enter for tanh" in " ".join(found)
-    assert "0.639 ± 0.004 % and 1.28 ± 0.007 % for ReLU" in " ".join(found)
+    assert [sentence.split("becomes ")[1] for sentence in found if "becomes" in sentence] == [
+        "1.28 ± 0.007 % for ReLU (b = 0.500 ± 0.000).",
+        "0.319 ± 0.002 % for ReLU (b = 0.500 ± 0.000).",
+    ]
 
 
 def test_findings_say_when_no_power_law_holds():
@@ -100,7 +104,7 @@ def test_fewer_rows_will_do(rows):
 
 def test_tables_have_a_line_for_each_form_and_known_values_beside_ours():
     *errors, known = PRESENTATION.tables(made())
-    assert [len(table.rows) for table in errors] == [10, 8, 8]
+    assert [len(table.rows) for table in errors] == [12, 10, 10]
     label, cells = errors[0].rows[0]
     assert (label, cells[0], cells[-1]) == ("ReLU, paper", "2.56 ± 0.01 %", "0.500 ± 0.000")
     assert known.rows[0] == ("CK, paper, ReLU, p = 1000", ("1.28 ± 0.007 %", "2.05 %"))
@@ -108,9 +112,9 @@ def test_tables_have_a_line_for_each_form_and_known_values_beside_ours():
 
 def test_figures_have_labelled_axes_and_show_the_means():
     for figure in PRESENTATION.figures(made()).values():
-        assert len(figure.axes) == 4
+        assert len(figure.axes) == 5
         assert figure.axes[0].get_ylabel() == "relative spectral error, %"
         assert all(axes.get_xlabel() == "dimension p (n = 0.8 p)" for axes in figure.axes)
-    first = PRESENTATION.figures(made())["error-vs-p-ck"].axes[0].containers[0].lines[0]
+    first = PRESENTATION.figures(made())["error-vs-p-ck"].axes[1].containers[0].lines[0]
     assert_close(first.get_xdata(), SIZES, ROUNDING)
     assert_close(first.get_ydata(), [40.4 * p**-0.5 for p in SIZES], ROUNDING)

@@ -13,7 +13,14 @@ import numpy as np
 
 from notsodeep.checks import FloatArray
 from notsodeep.data import GaussianMixture, Statistics
-from notsodeep.experiments.reproduction.error_vs_p import CK, KERNELS, PAPERS_NTK, equivalent_errors
+from notsodeep.experiments.reproduction.error_vs_p import (
+    CK,
+    KERNELS,
+    MEANS_IN_T,
+    PAPERS_NTK,
+    equivalent_errors,
+    traces_with_means,
+)
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
 from notsodeep.experiments.samples import ASPECT, MIXTURE
 from notsodeep.kernels.distance import relative_distance
@@ -120,7 +127,7 @@ def run(unit: Unit, data_dir: Path | None = None) -> list[Row]:
     at: Mapping[str, Any] = unit.at
     X, stats = samples(**{name: at[name] for name in ("p", "n", "classes", "variances", "norms", "level", "seed")})
     deq = DEQ(at["activation"], at["sigma_a2"], at["sigma_b2"])
-    found = equivalent_errors(deq, X, stats, STUDIED)
+    found = equivalent_errors(deq, X, stats, STUDIED, traces={MEANS_IN_T: traces_with_means(stats)})
     for kernel in STUDIED:
         twin = _twin(at["activation"], at["sigma_a2"], at["sigma_b2"], kernel)
         ((exact, network),) = kernel_pairs(twin, X).values()

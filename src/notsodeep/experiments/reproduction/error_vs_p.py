@@ -30,7 +30,7 @@ KERNELS: dict[str, tuple[str, Any]] = {
 }
 """Kernel and trained weights by the name in the table; the paper trains A and w"""
 PAPER, NORM_AWARE, EXACT_SQUARES = "paper", "norm-aware", "exact squares"
-FORMS: dict[str, dict[str, str]] = {
+FORMS: dict[str, dict[str, Any]] = {
     PAPER: {"order": "paper"},
     NORM_AWARE: {"order": "norm-aware"},
     EXACT_SQUARES: {"order": "norm-aware", "quadratic": "exact"},
@@ -38,6 +38,8 @@ FORMS: dict[str, dict[str, str]] = {
 """Options of :func:`notsodeep.equivalent` by the name in the table"""
 OFFICIAL_T = "paper, official T"
 """The paper's form with ``T_ab = tr(C_a^o o C_b^o) / p``, as the official scripts have it"""
+MEANS_IN_T = "paper, means in T"
+"""The paper's form with the squared products of class means, ``(mu_a . mu_b)^2 / p``, added to T"""
 WITHIN_TAU0 = "paper, tau0 of C"
 """The paper's form of the DEQ whose tau0 is the literal one, ``sqrt(tr C^o / p)``: without the class means"""
 _SECONDS = 45.0 / 4000**3  # of a unit on one core, by p^3
@@ -63,9 +65,18 @@ QUICK = ErrorVsPConfig(2, (MIXTURE,), (64, 256), ("relu", "tanh"))
 
 def units(config: ErrorVsPConfig) -> list[Unit]:
     """Return a unit for each activation, dimension and draw."""
-    common = {"aspect": config.aspect, "sigma_a2": config.sigma_a2, "sigma_b2": config.sigma_b2}
     return [
-        Unit({"activation": name, "p": p, "seed": seed} | common, _SECONDS * p**3 + _OVERHEAD)
+        Unit(
+            {
+                "activation": name,
+                "p": p,
+                "seed": seed,
+                "aspect": config.aspect,
+                "sigma_a2": config.sigma_a2,
+                "sigma_b2": config.sigma_b2,
+            },
+            _SECONDS * p**3 + _OVERHEAD,
+        )
         for name in config.activations
         for p in config.p
         for seed in range(config.seeds)
@@ -84,7 +95,8 @@ def run(unit: Unit, data_dir: Path | None = None) -> list[Row]:
     deq = partial(DEQ, at["activation"], at["sigma_a2"], at["sigma_b2"])
     diagonals = np.outer(gm.covariances, np.ones(gm.p))
     centred = deq(tau0=math.sqrt(stats.squared_norms.mean()))
-    errors = equivalent_errors(centred, X, stats, official=official_traces(diagonals, stats))
+    traces = {OFFICIAL_T: official_traces(diagonals, stats), MEANS_IN_T: traces_with_means(stats)}
+    errors = equivalent_errors(centred, X, stats, traces=traces)
     errors[CK, WITHIN_TAU0] = _within_error(deq(tau0=stats.tau0), X, stats)
     return [dict(at) | {"kernel": kernel, "form": form, "error": error} for (kernel, form), error in errors.items()]
 
@@ -94,8 +106,8 @@ def equivalent_errors(
     X: FloatArray,
     stats: Statistics,
     kernels: Mapping[str, tuple[str, Any]] = KERNELS,
-    forms: Mapping[str, Mapping[str, str]] = FORMS,
-    official: FloatArray | None = None,
+    forms: Mapping[str, Mapping[str, Any]] = FORMS,
+    traces: Mapping[str, FloatArray] | None = None,
 ) -> dict[tuple[str, str], float]:
     """Return the relative spectral errors of equivalents on samples, by the names of kernel and form.
 
@@ -109,13 +121,13 @@ def equivalent_errors(
         Of these samples.
     kernels, forms : dict
         Which; values as those of :data:`KERNELS` and :data:`FORMS`.
-    official : array (K, K), optional
-        Another T, for a second error of the paper's form, under the name :data:`OFFICIAL_T`.
+    traces : dict, optional
+        Other matrices T, ``(K, K)``, for errors of the paper's form with them, by the names that these get.
     """
     errors: dict[tuple[str, str], float] = {}
     for name, (kernel, trained) in kernels.items():
         exact = ck(spec, X) if kernel == "ck" else ntk(spec, X, trainable=trained)
-        for form, gap in _gaps(spec, X, stats, exact, kernel, trained, forms, official):
+        for form, gap in _gaps(spec, X, stats, exact, kernel, trained, forms, traces or {}):
             errors[name, form] = spectral_norm(gap) / spectral_norm(exact)
     return errors
 
@@ -127,15 +139,16 @@ def _gaps(
     exact: FloatArray,
     kernel: Any,
     trained: Any,
-    forms: Mapping[str, Mapping[str, str]],
-    official: FloatArray | None,
+    forms: Mapping[str, Mapping[str, Any]],
+    traces: Mapping[str, FloatArray],
 ) -> Iterator[tuple[str, FloatArray]]:
     for form, options in forms.items():
         gap = exact - equivalent(spec, X, stats, kernel, trainable=trained, **options).dense()
         yield form, gap
-        if form == PAPER and official is not None:
+        if form == PAPER and traces:
             products = coefficients(spec, kernel, trainable=trained).numbers[2]
-            yield OFFICIAL_T, gap + stats.J @ (products / stats.p * (stats.T - official)) @ stats.J.T
+            for name, other in traces.items():
+                yield name, gap + stats.J @ (products / stats.p * (stats.T - other)) @ stats.J.T
 
 
 def _within_error(deq: DEQ, X: FloatArray, stats: Statistics) -> float:
@@ -165,6 +178,15 @@ def official_traces(diagonals: FloatArray, stats: Statistics) -> FloatArray:
     """
     centred = diagonals - stats.counts / stats.n @ diagonals
     return np.asarray(centred @ centred.T / stats.p)
+
+
+def traces_with_means(stats: Statistics) -> FloatArray:
+    """Return ``T_ab + (mu_a . mu_b)^2 / p``, p times the mean of ``(x_i . x_j)^2`` to leading order.
+
+    The paper's form has T alone, as for means of bounded length. On its mixture, ``|mu_a| = 8``, the other term is
+    ``4096 / p``, as large as T at p = 4000.
+    """
+    return np.asarray(stats.T + stats.p * stats.mean_products**2)
 
 
 STUDY = Study(

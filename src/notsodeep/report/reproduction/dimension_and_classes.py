@@ -25,10 +25,10 @@ from notsodeep.experiments.reproduction.dimension_and_classes import (
     RATIO,
     STUDIED,
 )
-from notsodeep.experiments.reproduction.error_vs_p import CK, EXACT_SQUARES, NORM_AWARE, PAPER, PAPERS_NTK
+from notsodeep.experiments.reproduction.error_vs_p import CK, EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER, PAPERS_NTK
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, SMALL, VERMILION, set_title
+from notsodeep.report.drawing import BLACK, BLUE, GREEN, PURPLE, SMALL, VERMILION, set_title
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import decimal
 from notsodeep.report.reproduction.error_vs_p import listed, share
@@ -38,12 +38,14 @@ from notsodeep.report.table import Table
 
 _STYLES: dict[str, dict[str, Any]] = {
     PAPER: {"color": VERMILION, "marker": "v", "ms": 5},
+    MEANS_IN_T: {"color": PURPLE, "marker": "x", "ms": 5},
     NORM_AWARE: {"color": BLUE, "marker": "o", "ms": 6.5, "mfc": "none"},
     EXACT_SQUARES: {"color": GREEN, "marker": "^", "ms": 4},
     NETWORK: {"color": BLACK, "marker": "s", "ms": 4},
 }
 _LABELS = {
     PAPER: "equivalent, form of the paper",
+    MEANS_IN_T: "the same, class means in T",
     NORM_AWARE: "norm-aware equivalent",
     EXACT_SQUARES: "norm-aware, exact squares",
     NETWORK: "matched network, exact kernel",
@@ -105,6 +107,7 @@ def _along(rows: Sequence[Row], axis: str) -> list[str]:
             f"{words} by {listed([share(_error(case, form)) for case in shown])}"
             for form, words in (
                 (PAPER, "the paper's form is off"),
+                (MEANS_IN_T, "with class means in T"),
                 (NORM_AWARE, "the norm-aware one"),
                 (NETWORK, "the network"),
             )
@@ -180,6 +183,8 @@ def _table(rows: Sequence[Row], kernel: str) -> Table:
             "Growing variances: 1 + 8 a / sqrt(p) for class a = 0 .. K-1; bounded: as many between those of K = 2. "
             "Scale factors: every sample is multiplied by one of its own, whose square has that CV. Large eigenvalues: "
             "ten hold that share of the trace.",
+            f"{MEANS_IN_T}: the paper's form with (mu_a . mu_b)^2 / p added to T_ab. {EXACT_SQUARES}: the norm-aware "
+            "form with (x_i . x_j)^2 itself.",
             "network: exact kernel of the network that notsodeep matches for the DEQ, the same one in all cases.",
         ),
     )

@@ -16,6 +16,7 @@ from notsodeep.experiments.reproduction.error_vs_p import (
     EXACT_SQUARES,
     FULL_NTK,
     KERNELS,
+    MEANS_IN_T,
     NORM_AWARE,
     OFFICIAL_T,
     PAPER,
@@ -39,17 +40,19 @@ STYLES: dict[Value, dict[str, Any]] = {
     "silu": {"color": PURPLE, "marker": "D", "ms": 4.5, "ls": "-."},
     "tanh": {"color": VERMILION, "marker": "v", "ms": 5},
 }
-_PANELS = (PAPER, OFFICIAL_T, NORM_AWARE, EXACT_SQUARES)
+_PANELS = (OFFICIAL_T, PAPER, MEANS_IN_T, NORM_AWARE, EXACT_SQUARES)
 _TITLES = {
-    PAPER: "Form of the paper",
-    OFFICIAL_T: "The same, T of the official code",
+    PAPER: "The paper's form",
+    OFFICIAL_T: "The paper's, official code's T",
+    MEANS_IN_T: "The paper's, means in T",
     NORM_AWARE: "Norm-aware form",
     EXACT_SQUARES: "Norm-aware, exact squares",
 }
 _FIGURES = {CK: "error-vs-p-ck", PAPERS_NTK: "error-vs-p-ntk-recurrent-readout", FULL_NTK: "error-vs-p-ntk-all"}
-_SIZE = (13.0, 4.4)  # inches
+_SIZE = (15.0, 4.4)  # inches
 _LARGE = 3.0  # standard errors that a difference has to exceed
 _BEND = 0.02  # change of an exponent that is worth a word
+_SAME = 1e-6  # relative difference of errors that are one
 _STRAIGHT = 2  # points that every power law goes through
 REFERENCES = (
     (CK, PAPER, "relu", 1000, 0.0205),
@@ -142,7 +145,7 @@ def _mean(rows: Iterable[Row], **at: Value) -> Mean:
 def findings(rows: Sequence[Row]) -> list[str]:
     """Return how large the errors are, how fast they fall, and what the variants of the form change."""
     sentences = [_paper(rows, kernel) for kernel in KERNELS]
-    return [*sentences, *_bending(rows), *_closer(rows), *_official(rows), _within(rows)]
+    return [*sentences, *_bending(rows), *_closer(rows), *_other_traces(rows), _within(rows)]
 
 
 def _largest(rows: Sequence[Row]) -> int:
@@ -150,12 +153,9 @@ def _largest(rows: Sequence[Row]) -> int:
 
 
 def _paper(rows: Sequence[Row], kernel: str) -> str:
-    p, parts = _largest(rows), []
-    for name in distinct(rows, "activation"):
-        some = where(rows, activation=name, kernel=kernel, form=PAPER)
-        found = exponents(some)
-        falls = "" if found is None else f" (b = {plain(found.fitted)})"
-        parts.append(f"{share(mean(_errors(some, p=p)))} for {phi_words(str(name))}{falls}")
+    p = _largest(rows)
+    some = where(rows, kernel=kernel, form=PAPER)
+    parts = [_with_exponent(where(some, activation=name), p) for name in distinct(rows, "activation")]
     n = round(float(p * column(rows, "aspect")[0]))
     return f"{kernel}, the paper's form at p = {p}, n = {n}: off by {listed(parts)}, with errors that fall as p^-b."
 
@@ -196,26 +196,35 @@ def _closer(rows: Sequence[Row]) -> list[str]:
     return sentences
 
 
-def _official(rows: Sequence[Row]) -> list[str]:
-    p, worse, same = _largest(rows), [], []
-    for name in distinct(rows, "activation"):
-        right, official = (where(rows, activation=name, kernel=CK, form=form) for form in (PAPER, OFFICIAL_T))
-        one, other = mean(_errors(right, p=p)), mean(_errors(official, p=p))
-        if abs(other.value / one.value - 1.0) < 1e-6:
-            same.append(phi_words(str(name)))
-            continue
-        falls = [exponents(some) for some in (right, official)]
-        powers = "" if None in falls else f", b = {' and '.join(plain(each.fitted) for each in falls if each)}"
-        worse.append(f"{share(one)} and {share(other)} for {phi_words(str(name))}{powers}")
-    sentences = []
-    if worse:
-        sentences.append(
-            "The trace T_ab = tr(C_a C_b)/p, and the products of centred entries of the official scripts in its place, "
-            f"leave the CK of the paper's form at p = {p} with errors of {listed(worse)}."
-        )
-    if same:
-        sentences.append(f"T does not enter for {listed(same)}: without a quadratic term both are one.")
-    return sentences
+def _other_traces(rows: Sequence[Row]) -> list[str]:
+    """Say what becomes of the errors with another T in the paper's form."""
+    p = _largest(rows)
+    even = [name for name in distinct(rows, "activation") if _is_moved(where(rows, activation=name, p=p))]
+    odd = [phi_words(str(name)) for name in distinct(rows, "activation") if name not in even]
+    words = {
+        OFFICIAL_T: "products of centred entries in place of T_ab = tr(C_a C_b)/p, as in the official scripts",
+        MEANS_IN_T: "(mu_a . mu_b)^2/p added to T_ab, what class means bring to the mean of (x_i . x_j)^2",
+    }
+    sentences = [
+        f"With {each}, the error of the paper's form of the CK at p = {p} becomes "
+        f"{listed([_with_exponent(where(rows, activation=name, kernel=CK, form=form), p) for name in even])}."
+        for form, each in words.items()
+        if even
+    ]
+    return sentences + ([f"T does not enter for {listed(odd)}: without a quadratic term there is no T."] if odd else [])
+
+
+def _is_moved(rows: Sequence[Row]) -> bool:
+    """Tell whether T matters."""
+    one, other = (_mean(rows, kernel=CK, form=form).value for form in (PAPER, OFFICIAL_T))
+    return abs(other / one - 1.0) > _SAME
+
+
+def _with_exponent(rows: Sequence[Row], p: int) -> str:
+    """Return the error at p with the activation's name and the exponent, of rows of one activation and form."""
+    found = exponents(rows)
+    falls = "" if found is None else f" (b = {plain(found.fitted)})"
+    return f"{share(mean(_errors(rows, p=p)))} for {phi_words(str(rows[0]['activation']))}{falls}"
 
 
 def _within(rows: Sequence[Row]) -> str:
@@ -253,8 +262,8 @@ def _errors_table(rows: Sequence[Row], kernel: str) -> Table:
         (
             "|K - Kbar| / |K| in the spectral norm, mean over draws with its standard error. It falls as p^-b; b is "
             "the mean exponent of the draws.",
-            f"{OFFICIAL_T}: products of entries of centred covariances instead of the trace. {EXACT_SQUARES}: the "
-            "norm-aware form with (x_i . x_j)^2 itself.",
+            f"{OFFICIAL_T}: products of entries of centred covariances instead of the trace. {MEANS_IN_T}: "
+            f"with (mu_a . mu_b)^2 / p beside it. {EXACT_SQUARES}: the norm-aware form with (x_i . x_j)^2 itself.",
             *(
                 (kernel == CK)
                 * (f"{WITHIN_TAU0}: the DEQ is centred at tau0^2 = tr C^o / p, without the class means.",)
@@ -310,13 +319,13 @@ def _draw(axes: Axes, rows: Sequence[Row]) -> None:
         axes.errorbar(
             sizes, [each.value for each in means], bars, label=phi_words(str(name)), lw=1.2, capsize=2, **style
         )
-    sizes = np.array(sorted(set(column(rows, "p"))))
-    highest = max(float(np.mean(100.0 * _errors(rows, p=sizes[0], activation=a))) for a in distinct(rows, "activation"))
-    guide = 1.6 * highest * np.sqrt(sizes[0] / sizes)
-    axes.plot(sizes, guide, color="0.45", ls=":", lw=1.2, label="slope of p$^{-1/2}$")
+    at = np.unique(column(rows, "p"))
+    highest = max(float(np.mean(100.0 * _errors(rows, p=at[0], activation=a))) for a in distinct(rows, "activation"))
+    guide = 1.6 * highest * np.sqrt(at[0] / at)
+    axes.plot(at, guide, color="0.45", ls=":", lw=1.2, label="slope of p$^{-1/2}$")
     axes.set(xscale="log", yscale="log", xlabel=f"dimension p (n = {decimal(column(rows, 'aspect')[0])} p)")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+    axes.set_xticks(at, [f"{size:.0f}" for size in at])
     axes.minorticks_off()
     axes.grid(alpha=0.25, lw=0.6)
 
