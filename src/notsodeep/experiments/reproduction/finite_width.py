@@ -28,8 +28,8 @@ from notsodeep.spec import DEQ, Spec, trainable_weights
 KERNELS: dict[str, Any] = {"CK": ("readout",), "NTK": "all", "NTK {A, w}": ("recurrent", "readout")}
 """Weights of a DEQ that each kernel is the NTK of: the CK is that of the readout alone"""
 MODELS = ("DEQ", "twin")
-_SECONDS = {"DEQ": 2.7e-7, "twin": 2.5e-7}  # of a draw, per width^2: equilibria and adjoints, or three networks
-_SECONDS_OF_NORMS = 0.05  # of a draw, of its kernels and their averages, at 300 samples
+_SECONDS = {"DEQ": 2.5e-7, "twin": 2.2e-7}  # of a draw, per width^2: equilibria and adjoints, or three networks
+_SECONDS_OF_NORMS = 0.045  # of a draw, of its kernels and their averages, at 300 samples
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ FULL = FiniteWidthConfig(
     sigma_a2=0.2,
     n=300,
     widths=(64, 128, 256, 512, 1024, 2048, 4096),
-    draws=(1024, 512, 512, 256, 64, 16, 8),
+    draws=(1024, 512, 512, 256, 64, 32, 16),
 )
 QUICK = FiniteWidthConfig(
     seeds=1,

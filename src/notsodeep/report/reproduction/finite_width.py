@@ -96,8 +96,9 @@ def _curve(rows: Sequence[Row], name: str, norm: str) -> Curve:
 def cases(rows: Sequence[Row]) -> list[Case]:
     """Return the rows of each kind of network."""
     names = ("dataset", "activation", "kernel", "model")
-    keys: dict[Any, None] = dict.fromkeys(tuple(str(row[name]) for name in names) for row in rows)
-    return [Case(*key, rows=where(rows, **dict(zip(names, key, strict=True)))) for key in keys]
+    keys = dict.fromkeys(tuple(str(row[name]) for name in names) for row in rows)
+    named = (dict(zip(names, key, strict=True)) for key in keys)
+    return [Case(**each, rows=where(rows, **each)) for each in named]
 
 
 def _name(dataset: str) -> str:
