@@ -1,9 +1,9 @@
-"""Finite networks: speed of the forward pass, solvers, gradients, twins, widths, and accuracy on MNIST.
+"""Finite networks: speed of the forward pass, solvers, gradients, twins, and accuracy on MNIST.
 
 ``python benchmarks/networks.py forward`` times DEQs against the bare matrix products and against loops over samples,
 ``solvers`` counts iterations up to instability, ``gradients`` compares the three gradients with unrolling in float64,
-``twin`` compares a DEQ with its explicit twin, ``widths`` measures how kernels of finite networks tend to the exact
-ones, and ``accuracy`` trains readouts on MNIST. MNIST is looked for in ``--data-dir`` or ``NOTSODEEP_DATA``.
+``twin`` compares a DEQ with its explicit twin, and ``accuracy`` trains readouts on MNIST. MNIST is looked for in
+``--data-dir`` or ``NOTSODEEP_DATA``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import torch
 from loops import OneByOne, torchdeq_solver
 from measuring import header, interleaved, machine, median_ratio, peak, peak_of, row, seconds
 from mnist_readouts import accuracy
-from width_study import widths
 
 import notsodeep as nsd
 from notsodeep.activations.lipschitz import lipschitz
@@ -252,7 +251,6 @@ SECTIONS = {
     "solvers": solvers,
     "gradients": gradients,
     "twin": twin,
-    "widths": widths,
     "accuracy": accuracy,
     "probe": probe,
 }
@@ -270,10 +268,7 @@ def main():
     parser.add_argument("--most", type=int, default=500, help="iterations of a solver, at most")
     parser.add_argument("--unrolled", type=int, default=80, help="iterations of what gradients are compared with")
     parser.add_argument("--widths", type=int, nargs="+", help="of networks")
-    parser.add_argument("--n", type=int, help="samples: training part of twin (4000), all of widths (300)")
-    parser.add_argument("--draws", type=int, default=10, help="networks of each width")
-    parser.add_argument("--data", choices=("mnist", "mixture"), default="mnist", help="of widths")
-    parser.add_argument("--image", type=Path, help="file for the picture of widths")
+    parser.add_argument("--n", type=int, help="training samples of twin (4000)")
     parser.add_argument("--seeds", type=int, default=3, help="of accuracy")
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--per-class", type=int, nargs=2, default=(5000, 800), help="training and test samples")

@@ -40,6 +40,7 @@ def test_findings_read_the_numbers_of_the_rows():
     width, averages, bias, *twins = PRESENTATION.findings(made(bias=1e-6))
     assert "from width 64 to 1024 with an exponent of -0.500 to -0.500 in the spectral norm" in width
     assert "8 of 8 have -1/2 within two standard errors" in width
+    assert "it is -0.500 to -0.500 for networks with more units than the 30 samples" in width
     assert "of 64 networks of width 64 is 8 times closer" in averages
     assert "chance alone would give 8;" in averages
     assert "in 0 of 24 cases" in bias
@@ -76,9 +77,10 @@ def test_tables_have_a_line_for_each_kernel_and_model():
 def test_figures_have_labelled_axes():
     figures = PRESENTATION.figures(made())
     assert list(figures) == ["finite-width-gmm", "finite-width-averages-gmm"]
-    for figure, xlabel in zip(figures.values(), ("width m", "networks averaged, k"), strict=True):
+    labels = ("width m", "relative error, %"), ("networks averaged, k", "relative Frobenius error, %")
+    for figure, (xlabel, ylabel) in zip(figures.values(), labels, strict=True):
         panels = np.array(figure.axes).reshape(2, 2)
-        assert all(axes.get_ylabel() == "relative error, %" for axes in panels[:, 0])
+        assert all(axes.get_ylabel() == ylabel for axes in panels[:, 0])
         assert all(axes.get_xlabel() == xlabel for axes in panels[-1])
         assert [axes.get_title() for axes in panels.flat] == [
             f"{phi}, {k}" for phi in ("ReLU", "tanh") for k in KERNELS

@@ -43,6 +43,11 @@ class Curve(NamedTuple):
     error: FloatArray
     """Standard error, NaN for a single average"""
 
+    def beyond(self, least: float) -> Curve:
+        """Return the part from ``least`` on."""
+        kept = self.x >= least
+        return Curve(self.x[kept], self.y[kept], self.error[kept])
+
     @property
     def law(self) -> PowerLaw:
         """The power law through the points."""
@@ -135,11 +140,20 @@ def _on_width(found: Sequence[Case]) -> str:
             f"{min(exponents):.3f} to {max(exponents):.3f} in the {_norm(norm)} norm, where {agree} of {len(laws)} "
             "have -1/2 within two standard errors"
         )
+    n = max(int(row["n"]) for case in found for row in case.rows)  # type: ignore[arg-type]
+    upper = [case.by_width("spectral").beyond(n) for case in found]
+    beyond = [curve.law.exponent for curve in upper if len(curve.x) > 1]
+    wide = (
+        f" In the spectral norm it is {min(beyond):.3f} to {max(beyond):.3f} for networks with more units than the "
+        f"{n} samples."
+        if beyond
+        else ""
+    )
     (case, norm), worst = max(fits.items(), key=lambda item: abs(item[1].exponent - _THEORY))
     return (
         f"The error of the kernel of one network falls from width {widths[0]} to {widths[-1]} with an exponent of "
         f"{'; of '.join(parts)}. The furthest from -1/2 is {worst.exponent:.3f} ± {worst.error:.3f} ({case}, "
-        f"{_norm(norm)} norm)."
+        f"{_norm(norm)} norm).{wide}"
     )
 
 
@@ -316,7 +330,7 @@ def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
     }
 
 
-def _panels(found: Sequence[Case], xlabel: str) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+def _panels(found: Sequence[Case], xlabel: str, ylabel: str) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """Return a figure with a row for each activation and a column for each kernel."""
     names, kernels = (list(dict.fromkeys(getattr(case, name) for case in found)) for name in ("activation", "kernel"))
     size = _PANEL[0] * len(kernels), _PANEL[1] * len(names) + 0.7
@@ -334,14 +348,14 @@ def _panels(found: Sequence[Case], xlabel: str) -> tuple[Figure, dict[tuple[str,
         axes.tick_params(which="both", labelsize=SMALL)
         axes.grid(alpha=0.25, which="major")
     for axes in panels[:, 0]:
-        axes.set_ylabel("relative error, %")
+        axes.set_ylabel(ylabel)
     for axes in panels[-1]:
         axes.set_xlabel(xlabel)
     return figure, by_case
 
 
 def _by_width(found: Sequence[Case]) -> Figure:
-    figure, panels = _panels(found, "width m")
+    figure, panels = _panels(found, "width m", "relative error, %")
     for case in found:
         axes, (color, marker) = panels[case.activation, case.kernel], _MODELS[case.model]
         for norm in _NORMS:
@@ -362,7 +376,7 @@ def _look(color: str, marker: str, norm: str) -> dict[str, Any]:
 
 
 def _by_networks(found: Sequence[Case]) -> Figure:
-    figure, panels = _panels(found, "networks averaged, k")
+    figure, panels = _panels(found, "networks averaged, k", "relative Frobenius error, %")
     widths = _shown(_widths(found))
     for case in found:
         axes = panels[case.activation, case.kernel]

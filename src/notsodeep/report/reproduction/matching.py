@@ -13,13 +13,19 @@ from matplotlib.lines import Line2D
 
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row
+from notsodeep.experiments.samples import MIXTURE
 from notsodeep.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.table import Table
 
-_DATA = {"gmm": "mixture", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10_features": "CIFAR-10 features"}
+_DATA = {
+    MIXTURE: "mixture",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10_features": "CIFAR-10 features",
+}
 _PHI = {"relu": "ReLU"}
 _NAMES = {
     "matched": "closest of all families",
@@ -95,7 +101,11 @@ def _on_training(rows: Sequence[Row], phi: str) -> str:
         for data in _distinct(rows, "dataset")
         if _apart(rows, data, "training", "CK") > _apart(rows, data, "unmatched", "CK")
     ]
-    where_worse = f" It is further off than unmatched layers are on {' and '.join(map(_data, worse))}." if worse else ""
+    where_worse = (
+        f" It is further off than unmatched layers are on {' and '.join(_with_article(each) for each in worse)}."
+        if worse
+        else ""
+    )
     return f"{said}.{where_worse}"
 
 
@@ -187,6 +197,10 @@ def _distinct(rows: Sequence[Row], name: str) -> list[str]:
 
 def _data(dataset: str) -> str:
     return _DATA.get(dataset, dataset)
+
+
+def _with_article(dataset: str) -> str:
+    return f"the {_data(dataset)}" if dataset == MIXTURE else _data(dataset)
 
 
 def _phi(activation: str) -> str:
