@@ -61,7 +61,7 @@ FULL = CostConfig(
     seeds=3, datasets=("mnist",), activations=("relu", "tanh"), widths=(256, 1024, 4096), n=8000, n_test=4000
 )
 QUICK = CostConfig(
-    seeds=1, datasets=("digits",), activations=("relu",), widths=(64, 128), n=800, n_test=400, batch=256, widest=64
+    seeds=1, datasets=("digits",), activations=("relu",), widths=(64,), n=800, n_test=400, batch=256, widest=64
 )
 
 
