@@ -10,7 +10,7 @@ import torch
 
 import notsodeep as nsd
 from notsodeep.errors import DataError
-from notsodeep.experiments.reproduction.accuracy import FULL, MODELS, QUICK, balanced, model_spec, run, units
+from notsodeep.experiments.reproduction.accuracy import FULL, MODELS, OFFICIAL, QUICK, balanced, model_spec, run, units
 from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
 from notsodeep.kernels.scalar import rest_point
 from tests.tolerances import ROUNDING, assert_close
@@ -23,7 +23,7 @@ def unit(**at):
 
 def test_units_are_the_product_of_what_is_declared():
     found = units(FULL)
-    assert len({each.key for each in found}) == len(found) == 3 * 6 * 8 * 3
+    assert len({each.key for each in found}) == len(found) == 3 * 6 * 8 * 3 + 2 * 3 * 2 * 3
     rates = {each.at["dataset"]: each.at["sgd"] for each in found}
     assert rates == {"mnist": 1.0, "fashion_mnist": 1.0, "cifar10_features": 0.1}
     assert all(each.at["adam"] == 0.01 and each.at["epochs"] == 100 and each.at["batch_size"] == 128 for each in found)
@@ -53,6 +53,18 @@ def test_models(phi):
     assert plain.depth == matched.depth == {"relu": 2, "tanh": 1}[phi]
     assert abs(nsd.coefficients(plain, "ck", tau0=1.0).alpha1 / wanted.alpha1 - 1.0) > 0.05
     assert rest_point(deq).contraction < 1.0
+
+
+def test_models_of_the_published_code():
+    at = unit(activation="relu", model="deq", width=32, seed=0).at
+    deq, matched = (model_spec(at | {"model": name}) for name in OFFICIAL)
+    assert abs(float(deq.activation(-1.0)) + 0.38509) < 1e-5
+    wanted, found = nsd.coefficients(nsd.DEQ("relu", 0.3, 0.7), "ck"), matched.layers
+    assert len(found) == 2
+    assert abs(
+        np.prod([layer.activation.derivative(1.0) + layer.activation.derivative(-1.0) for layer in found]) / 4
+    ) ** 2 == (pytest.approx(wanted.alpha1, abs=1e-3))
+    assert model_spec(at | {"activation": "tanh", "model": OFFICIAL[0]}) == nsd.DEQ("tanh", 0.2, 0.8)
 
 
 def test_a_unit_by_hand():

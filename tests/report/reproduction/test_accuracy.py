@@ -66,6 +66,18 @@ def test_the_pattern_with_its_numbers():
     )
 
 
+def test_models_of_the_published_code():
+    official = [row for row in rows(gaps={"official_matched": 0.01}, widths=(512,)) if row["optimizer"] == "sgd"]
+    given = rows() + official
+    second = PRESENTATION.findings(given)[1]
+    assert re.search(
+        r"figure: ReLU matched network \+1.50 to \+1.50 with ours, \+0.70 to \+0.70 with theirs; tanh", second
+    )
+    cells = dict(PRESENTATION.tables(given)[0].rows)
+    assert cells["ReLU matched network, of the published code"] == ("91.80 ± 0.06", "")
+    assert PRESENTATION.figures(given)
+
+
 def test_where_the_pattern_does_not_hold():
     last = PRESENTATION.findings(rows(gaps=BEHIND | {"plain": 0.0022}))[-1]
     assert last.startswith("The pattern does not hold everywhere")

@@ -14,6 +14,7 @@ import torch
 from notsodeep.data import Scaler, load_dataset
 from notsodeep.errors import DataError
 from notsodeep.experiments.centred import centred_mlp
+from notsodeep.experiments.reproduction.published_networks import training_deq, training_design
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
 from notsodeep.matching import match
 from notsodeep.networks import DEQNetwork, TrainSettings, cached_features, class_indices
@@ -21,6 +22,9 @@ from notsodeep.networks.training.readouts import fit_readouts
 from notsodeep.spec import DEQ, MLP
 
 MODELS = ("deq", "matched", "plain")
+OFFICIAL = ("official_deq", "official_matched")
+"""The first two as the published code has them: with other variances in the equations and another centring"""
+_SEEDS = {"deq": 0, "matched": 1, "plain": 2, "official_deq": 10**6, "official_matched": 10**6 + 1}
 _PLAIN_DEPTH = {"relu": 2, "tanh": 1}  # the baselines of the paper
 _EVALUATION = 4096  # samples whose scores are computed at once
 
@@ -45,9 +49,17 @@ class AccuracyConfig(Config):
     sigma_b2: float = 0.8
     tolerance: float = 1e-2
     """Relative step at which the iteration of a DEQ ends"""
+    official_datasets: tuple[str, ...] = ()
+    official_widths: tuple[int, ...] = ()
+    """What is trained of :data:`OFFICIAL` too"""
 
 
-FULL = AccuracyConfig(seeds=3, datasets=("mnist", "fashion_mnist", "cifar10_features"))
+FULL = AccuracyConfig(
+    seeds=3,
+    datasets=("mnist", "fashion_mnist", "cifar10_features"),
+    official_datasets=("mnist", "fashion_mnist"),
+    official_widths=(512, 1024),
+)
 QUICK = AccuracyConfig(
     seeds=2, datasets=("digits",), widths=(32, 256), train_per_class=120, test_per_class=25, epochs=40
 )
@@ -69,6 +81,10 @@ def units(config: AccuracyConfig) -> list[Unit]:
         name: value for name, value in asdict(config).items() if not isinstance(value, tuple) and name != "seeds"
     }
     del protocol["sgd_on_features"]
+    cases = [
+        *product(config.datasets, config.activations, MODELS, config.widths),
+        *product(config.official_datasets, config.activations, OFFICIAL, config.official_widths),
+    ]
     return [
         Unit(
             protocol
@@ -76,15 +92,14 @@ def units(config: AccuracyConfig) -> list[Unit]:
             | ({"sgd": config.sgd_on_features} if dataset == "cifar10_features" else {}),
             _work(config, phi, model, width),
         )
-        for dataset, phi, model, width, seed in product(
-            config.datasets, config.activations, MODELS, config.widths, range(config.seeds)
-        )
+        for (dataset, phi, model, width), seed in product(cases, range(config.seeds))
+        if (phi, model) != ("tanh", "official_deq")  # the same as ours
     ]
 
 
 def _work(config: AccuracyConfig, phi: str, model: str, width: int) -> float:
     """Seconds of a core: matrix products of the features, then steps of the readouts."""
-    squares = 5 if model == "deq" else _PLAIN_DEPTH[phi] - 1
+    squares = 5 if model in ("deq", "official_deq") else _PLAIN_DEPTH[phi] - 1
     samples = 10 * (config.train_per_class + config.test_per_class)
     features = samples * width * (2e3 + 2.0 * squares * width) / 50e9
     steps = config.epochs * 10 * config.train_per_class / config.batch_size
@@ -114,10 +129,12 @@ def run(unit: Unit, data_dir: Path | None) -> list[Row]:
 
 
 def model_spec(at: Any) -> DEQ | MLP:
-    """Return the model of a unit: the DEQ, the network with its conjugate kernel, or the plain one."""
+    """Return the model of a unit: the DEQ, the network with its conjugate kernel, the plain one, or a published one."""
     deq = DEQ(at["activation"], at["sigma_a2"], at["sigma_b2"])
     if at["model"] == "deq":
         return deq
+    if at["model"] in OFFICIAL:
+        return training_deq(deq) if at["model"] == "official_deq" else training_design(deq)
     if at["model"] == "plain":
         return centred_mlp([at["activation"]] * _PLAIN_DEPTH[at["activation"]])
     found: Any = match(deq).spec
@@ -126,7 +143,7 @@ def model_spec(at: Any) -> DEQ | MLP:
 
 def _weights_seed(at: Any) -> int:
     """No two models share their weights."""
-    return len(MODELS) * int(at["seed"]) + MODELS.index(at["model"])
+    return 3 * int(at["seed"]) + _SEEDS[at["model"]]
 
 
 @lru_cache(maxsize=3)

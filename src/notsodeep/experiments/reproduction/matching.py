@@ -17,7 +17,7 @@ from notsodeep.data import Statistics
 from notsodeep.equivalents import coefficients, equivalent
 from notsodeep.equivalents.coefficients import layer_moments
 from notsodeep.experiments.centred import centred_mlp
-from notsodeep.experiments.reproduction.published import figure_design, training_deq, training_design
+from notsodeep.experiments.reproduction.published_networks import figure_design, training_deq, training_design
 from notsodeep.experiments.reproduction.spectrum import KERNELS, draw
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
 from notsodeep.experiments.samples import MIXTURE

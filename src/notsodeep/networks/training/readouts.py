@@ -72,7 +72,7 @@ def fit_readouts(
     W = weight.detach().repeat(k, 1)
     G = torch.zeros_like(W)
     parts = zip(W.split(classes), G.split(classes), settings, strict=True)
-    steps = [_STEPS[each.optimizer](*part, each.lr) for *part, each in parts]
+    steps = [_STEPS[each.optimizer](weights, gradient, each.lr) for weights, gradient, each in parts]
     batch = features.new_empty(min(first.batch_size, n), width)
     minus = W.new_full((k, 1, len(batch)), -1.0)
     for epoch in range(1, first.epochs + 1):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
-from notsodeep.experiments.reproduction.published import (
+from notsodeep.experiments.reproduction.published_networks import (
     figure_design,
     fitted,
     hard_tanh_numbers,
