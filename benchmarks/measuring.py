@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import platform
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
+
+from notsodeep.experiments.reproduction.measuring import interleaved, median_ratio, peak, seconds
+
+__all__ = ["header", "interleaved", "machine", "median_ratio", "peak", "peak_of", "row", "seconds"]
 
 
 def machine(device="cpu"):
@@ -20,51 +22,11 @@ def machine(device="cpu"):
     return f"{where}; {torch.get_num_threads()} threads; torch {torch.__version__}"
 
 
-def seconds(call, device="cpu"):
-    """Return how long one call takes."""
-    on_gpu = torch.device(device).type == "cuda"
-    if on_gpu:
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if on_gpu:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def interleaved(calls, rounds, device="cpu"):
-    """Return the times of each call, in rounds where each comes once, after one round that does not count."""
-    times = {name: [] for name in calls}
-    for number in range(rounds + 1):
-        for name, call in calls.items():
-            passed = seconds(call, device)
-            if number:
-                times[name].append(passed)
-    return times
-
-
-def median_ratio(over, under):
-    """Return the median of the ratios of times of the same round."""
-    return statistics.median(a / b for a, b in zip(over, under, strict=True))
-
-
 def peak_of(script, **options):
     """Return the MiB of memory that ``script probe OPTIONS`` needs in a fresh process beyond what it starts with."""
     command = [sys.executable, script, "probe", "--options", json.dumps(options)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
-
-
-def peak(call):
-    """Return the MiB by which resident memory rises at most during a call (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
-    before = _status("VmRSS")
-    call()
-    return (_status("VmHWM") - before) / 1024
-
-
-def _status(name):
-    return next(int(line.split()[1]) for line in _lines("/proc/self/status") if line.startswith(f"{name}:"))
 
 
 def _lines(path):

@@ -25,8 +25,7 @@ from mnist_readouts import accuracy
 import notsodeep as nsd
 from notsodeep.activations.lipschitz import lipschitz
 from notsodeep.errors import StabilityWarning
-from notsodeep.experiments.readout import accuracy as share_right
-from notsodeep.experiments.readout import fitted_readout
+from notsodeep.experiments.reproduction.cost import batches, readout_accuracy
 from notsodeep.experiments.samples import load_samples
 from notsodeep.networks import DEQNetwork, memory_bits
 from notsodeep.networks.solvers import default_tolerance
@@ -89,12 +88,7 @@ def products(net, X, Z, record):
 
     Samples that are done leave the batch when they are half of it; so they do here.
     """
-    sizes, steps = [], record.steps.cpu()
-    rows = len(X)
-    for k in range(1, record.iterations + 1):
-        sizes.append(rows)
-        left = int((steps > k).sum())
-        rows = left if 2 * left <= rows else rows
+    sizes = batches(record)
     states, out = Z.clone(), torch.empty_like(Z)
     A, B = net.A.detach().T, net.B.detach().T
 
@@ -206,7 +200,7 @@ def twin(given):
         with torch.no_grad():
             calls = {"DEQ": lambda deq=deq, X=X: deq.solve(X), "twin": lambda net=explicit, X=X: net.features(X)}
             times = interleaved(calls, given.rounds, given.device)
-            right = [readout_accuracy(net, samples) for net in (deq, explicit)]
+            right = [100 * readout_accuracy(net, samples) for net in (deq, explicit)]
         options = {"phi": phi, "width": width, "dtype": name, "batch": given.batch}
         peaks = [peak_of(__file__, kind=kind, **options) for kind in ("deq", "twin")]
         sizes = [memory_bits(net).hidden.floats / 8 / 2**20 for net in (deq, explicit)]
@@ -220,14 +214,6 @@ def twin(given):
         "\nDEQ : twin. Peak: resident memory of one forward pass on the CPU beyond weights and samples, in a fresh "
         "process. Weights: of the hidden layers. Accuracy: one network of each kind, readout by ridge regression."
     )
-
-
-def readout_accuracy(net, samples):
-    """Return the test accuracy in per cent with a readout by ridge regression."""
-    weight = next(net.parameters())
-    train, test = (net.features(torch.as_tensor(part.X).to(weight)) for part in (samples.train, samples.test))
-    readout = fitted_readout(train, samples)
-    return 100 * share_right((test @ readout.to(weight).T).cpu().numpy(), samples)
 
 
 def probe(given):

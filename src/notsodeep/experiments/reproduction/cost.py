@@ -91,9 +91,9 @@ def units(config: CostConfig) -> list[Unit]:
 
 
 def _work(config: CostConfig, width: int) -> float:
-    """Loading and fresh processes; iterations in every round, and for the readouts of the ladder as well."""
-    passes = config.batch * (1 + config.rounds) + 2 * (config.n + config.n_test) * (width <= config.widest)
-    return 6.0 + 1.5e-9 * passes * width**2 * 0.7
+    """Loading and fresh processes; a pass of every round; those of the DEQ and of the ladder for the readouts."""
+    readouts = 4.0 * (config.n + config.n_test) if width <= config.widest else 0.0
+    return 10.0 + 3e-10 * (config.batch * (1 + config.rounds) + readouts) * width**2
 
 
 def run(unit: Unit, data_dir: Path | None) -> list[Row]:
@@ -204,10 +204,11 @@ def batches(record: SolveRecord) -> list[int]:
 
     Samples that are done leave the batch when they are half of it.
     """
-    sizes, rows = [], len(record.steps)
+    steps = record.steps.cpu()
+    sizes, rows = [], len(steps)
     for step in range(1, record.iterations + 1):
         sizes.append(rows)
-        left = int((record.steps > step).sum())
+        left = int((steps > step).sum())
         rows = left if 2 * left <= rows else rows
     return sizes
 

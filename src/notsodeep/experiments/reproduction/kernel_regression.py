@@ -79,7 +79,7 @@ def units(config: KernelRegressionConfig) -> list[Unit]:
 
 def _work(n: int, n_test: int, ridges: int) -> float:
     """Loading and matching; of three kernels, the entries (twice as dear off the training samples) and Cholesky."""
-    return 1.0 + 3.0 * (8e-8 * n * (n + 2 * n_test) + 1.3e-11 * ridges * n**3)
+    return 1.0 + 3.0 * (8e-8 * n * (n + 2 * n_test) + 5e-12 * ridges * n**3)
 
 
 def run(unit: Unit, data_dir: Path | None) -> list[Row]:
