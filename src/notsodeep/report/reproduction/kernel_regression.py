@@ -240,15 +240,16 @@ def _agreements(
         for activation in distinct(rows, "activation"):
             for kernel in distinct(rows, "kernel"):
                 of = where(rows, dataset=dataset, activation=activation, kernel=kernel)
-                cells = tuple(
-                    " : ".join(
-                        _share(mean(column(where(of, model=model, **{over: value}), "agreement")).value)
-                        for model in ("twin", "plain")
-                    )
-                    for value in values
-                )
+                cells = tuple(_both(where(of, **{over: value})) for value in values)
                 lines.append((f"{dataset}, {activation}, {str(kernel).upper()}", cells))
     return Table(title, ("data, activation, kernel", *map(head, values)), tuple(lines), notes)
+
+
+def _both(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "-"
+    shares = [mean(column(where(rows, model=model), "agreement")).value for model in ("twin", "plain")]
+    return " : ".join(map(_share, shares))
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Figure]:
