@@ -272,12 +272,13 @@ def _grid(
     """Draw a row of panels for each kernel, one for each data set."""
     kernels, datasets, values = distinct(rows, "kernel"), distinct(rows, "dataset"), _ascending(rows, over)
     size = (_PANEL[0] * len(datasets), _PANEL[1] * len(kernels) + 0.5)
+    margin = max(_MARGIN, (values[-1] / values[0]) ** 0.05)
     figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
     figure.set_facecolor("white")
     panels = figure.subplots(len(kernels), len(datasets), squeeze=False, sharex=True, sharey="row")
     for kernel, line in zip(kernels, panels, strict=True):
         for dataset, axes in zip(datasets, line, strict=True):
-            axes.set(xscale="log", xlim=(values[0] / _MARGIN, values[-1] * _MARGIN))
+            axes.set(xscale="log", xlim=(values[0] / margin, values[-1] * margin))
             draw(axes, where(rows, kernel=kernel, dataset=dataset), over)
             axes.set_xticks(values, [f"{value:g}" for value in values])
             axes.minorticks_off()
