@@ -1,9 +1,8 @@
-"""Finite networks: speed of the forward pass, solvers, gradients, twins, and accuracy on MNIST.
+"""Finite networks: speed of the forward pass, solvers, gradients, and twins.
 
 ``python benchmarks/networks.py forward`` times DEQs against the bare matrix products and against loops over samples,
 ``solvers`` counts iterations up to instability, ``gradients`` compares the three gradients with unrolling in float64,
-``twin`` compares a DEQ with its explicit twin, and ``accuracy`` trains readouts on MNIST. MNIST is looked for in
-``--data-dir`` or ``NOTSODEEP_DATA``.
+``twin`` compares a DEQ with its explicit twin on MNIST, which is looked for in ``--data-dir`` or ``NOTSODEEP_DATA``.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ import math
 import statistics
 import warnings
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
 from loops import OneByOne, torchdeq_solver
 from measuring import header, interleaved, machine, median_ratio, peak, peak_of, row, seconds
-from mnist_readouts import accuracy
 
 import notsodeep as nsd
 from notsodeep.activations.lipschitz import lipschitz
@@ -237,7 +234,6 @@ SECTIONS = {
     "solvers": solvers,
     "gradients": gradients,
     "twin": twin,
-    "accuracy": accuracy,
     "probe": probe,
 }
 
@@ -246,7 +242,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("section", choices=list(SECTIONS))
     parser.add_argument("--data-dir")
-    parser.add_argument("--device", default="cpu", help="for forward, solvers, twin and accuracy")
+    parser.add_argument("--device", default="cpu", help="for forward, solvers and twin")
     parser.add_argument("--threads", type=int, help="of torch")
     parser.add_argument("--rounds", type=int, default=9, help="of timing")
     parser.add_argument("--batch", type=int, default=512)
@@ -255,10 +251,6 @@ def main():
     parser.add_argument("--unrolled", type=int, default=80, help="iterations of what gradients are compared with")
     parser.add_argument("--widths", type=int, nargs="+", help="of networks")
     parser.add_argument("--n", type=int, help="training samples of twin (4000)")
-    parser.add_argument("--seeds", type=int, default=3, help="of accuracy")
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--per-class", type=int, nargs=2, default=(5000, 800), help="training and test samples")
-    parser.add_argument("--table", type=Path, default=Path("networks-accuracy.csv"), help="file of accuracies so far")
     parser.add_argument("--options", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.threads:
