@@ -97,7 +97,7 @@ def _settings(name: str, record: Mapping[str, Any]) -> dict[str, str]:
     versions, machine = record["versions"], record["machine"]
     config = {key: value for key, value in record["config"].items() if key not in ("seeds", "datasets")}
     return {
-        "Command": f"notsodeep reproduce {name}",
+        "Command": _command(name, record["config"]),
         "Data": ", ".join(record["config"]["datasets"]),
         "Seeds": f"0 to {record['config']['seeds'] - 1}" if record["config"]["seeds"] > 1 else "0",
         "Configuration": ", ".join(f"{key} = {_words(value)}" for key, value in config.items()),
@@ -105,6 +105,16 @@ def _settings(name: str, record: Mapping[str, Any]) -> dict[str, str]:
         "Machine": f"{machine['processor'] or machine['system']}, {machine['cores']} cores",
         "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
     }
+
+
+def _command(name: str, config: Mapping[str, Any]) -> str:
+    """Return the command line that a configuration is asked for with."""
+    study, seeds = study_of(name), int(config["seeds"])
+    words = ["notsodeep reproduce", name]
+    quick = json.loads(json.dumps(asdict(study.config(quick=True, seeds=seeds)))) == config
+    words += ["--quick"] if quick else []
+    words += [] if seeds == study.config(quick).seeds else [f"--seeds {seeds}"]
+    return " ".join(words)
 
 
 def _words(value: Any) -> str:
