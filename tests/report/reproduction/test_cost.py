@@ -39,11 +39,11 @@ def test_findings_have_the_numbers_of_the_rows(rows):
     found = PRESENTATION.findings(rows)
     assert len(found) == 6
     assert found[0] == (
-        "relu, width 100: a forward pass of the DEQ (11 iterations, to a relative step of 1.2e-05) takes 5.5 times as "
+        "ReLU, width 100: a forward pass of the DEQ (11 iterations, to a relative step of 1.2e-05) takes 5.5 times as "
         "long as that of the twin of equal width, 4 times the operations and 2.5 times the peak memory."
     )
     assert found[1] == (
-        "relu: a twin is as accurate as a DEQ of width 100 at 1.10 ± 0.10 times its width (90.0 %, drawn at that width "
+        "ReLU: a twin is as accurate as a DEQ of width 100 at 1.10 ± 0.10 times its width (90.0 %, drawn at that width "
         "91.0 %, at the width of the DEQ 89.0 %); the DEQ takes 5.5 times as long as that of the twin of equal "
         "accuracy, 2 times the operations and 2.5 times the peak memory."
     )
@@ -51,9 +51,9 @@ def test_findings_have_the_numbers_of_the_rows(rows):
 
 def test_tables_compare_deq_and_twin(rows):
     at_width, at_accuracy = PRESENTATION.tables(rows)
-    assert [label for label, _ in at_width.rows] == ["relu, 100", "relu, 400", "tanh, 100", "tanh, 400"]
+    assert [label for label, _ in at_width.rows] == ["ReLU, 100", "ReLU, 400", "tanh, 100", "tanh, 400"]
     assert at_width.rows[0][1] == ("12 : 2", "200 ms : 40 ms", "5.5", "8 : 2", "4", "10 : 4", "4 : 4")
-    assert [label for label, _ in at_accuracy.rows] == ["relu, 100", "tanh, 100"]
+    assert [label for label, _ in at_accuracy.rows] == ["ReLU, 100", "tanh, 100"]
     assert at_accuracy.rows[0][1][:2] == ("110 (1.10 ± 0.10 times)", "90.0 % : 91.0 %")
     for table in (at_width, at_accuracy):
         assert all(len(cells) == len(table.header) - 1 for _, cells in table.rows)

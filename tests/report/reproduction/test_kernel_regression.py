@@ -43,7 +43,7 @@ def test_findings_have_the_numbers_of_the_rows(rows):
         "with 100 and with 200 training samples: the matched network 1 % and 1 %, the plain network 3 % and 3 %" in text
     )
     assert (
-        "relu: the matched network agrees with the DEQ on more test samples than the plain one does in 16 of 16" in text
+        "ReLU: the matched network agrees with the DEQ on more test samples than the plain one does in 16 of 16" in text
     )
     assert (
         "tanh: the matched network agrees with the DEQ on more test samples than the plain one does in 0 of 16" in text
@@ -58,9 +58,9 @@ def test_tables_have_every_setting_once(rows):
     assert [len(table.rows) for table in found] == [4, 4, 8, 8]
     assert all(len(cells) == len(table.header) - 1 for table in found for _, cells in table.rows)
     label, cells = found[0].rows[0]
-    assert label == "mnist, relu"
+    assert label == "MNIST, ReLU"
     assert cells[:4] == ("90.5 %", "90.0 %", "93.5 %", "50.5 %")
-    assert found[2].rows[0] == ("mnist, relu, CK", ("99.00 % : 95.00 %", "99.00 % : 95.00 %"))
+    assert found[2].rows[0] == ("MNIST, ReLU, CK", ("99.00 % : 95.00 %", "99.00 % : 95.00 %"))
     assert found[3].header[1:] == ("1e-05", "0.001")
 
 
@@ -68,7 +68,7 @@ def test_figures_have_a_panel_for_each_kernel_and_data_set(rows):
     found = PRESENTATION.figures(rows)
     assert list(found) == ["agreement", "scores", "accuracy", "ridge"]
     for figure in found.values():
-        assert [axes.get_title() for axes in figure.axes] == ["CK, mnist", "CK, digits", "NTK, mnist", "NTK, digits"]
+        assert [axes.get_title() for axes in figure.axes] == ["CK, MNIST", "CK, digits", "NTK, MNIST", "NTK, digits"]
         assert all(axes.get_ylabel() for axes in figure.axes[::2])
         assert all(axes.get_xlabel() for axes in figure.axes[2:])
         assert len(figure.legends[0].get_texts()) == 5

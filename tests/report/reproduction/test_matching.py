@@ -74,7 +74,7 @@ def test_tables_have_a_line_for_each_design():
     assert len(distances.rows) == 2 * len(SPECTRAL)
     assert distances.rows[0] == (
         "MNIST, ReLU: closest of all families",
-        ("0.0055 % ± 0.0005", "0.011 % ± 0.001", "0.017 % ± 0.001", "0.001 %"),
+        ("0.0055 ± 0.0005 %", "0.011 ± 0.001 %", "0.017 ± 0.001 %", "0.001 %"),
     )
     assert ("ReLU, NTK: paper's family, equations solved", ("two_slope a=1",)) in networks.rows
     assert not any(label.startswith("ReLU, NTK: published") for label, _ in networks.rows)

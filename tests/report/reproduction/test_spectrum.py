@@ -46,7 +46,7 @@ def rows():
 def test_findings_have_the_numbers_of_the_rows(rows):
     matched, paper, aware, networks, shapes = PRESENTATION.findings(rows)
     assert "was found in every case and draw" in matched
-    assert "at most 0.053 % in relative spectral norm (MNIST 6 vs 8, n = 100, relu, CK)" in matched
+    assert "at most 0.053 % in relative spectral norm (MNIST 6 vs 8, n = 100, ReLU, CK)" in matched
     assert "off by 1.1 % to 6.3 % on the mixture and 11 % on MNIST 6 vs 8" in paper
     assert "4 times as many samples and dimensions leave 0.5 of its error; n^(-1/2) would leave 0.5" in paper
     assert "closer to the exact kernel than the paper's form in 6 of 6 cases" in aware
@@ -79,7 +79,7 @@ def test_tables_have_means_with_standard_errors(rows):
         assert all(len(cells) == len(table.header) - 1 == len(STAND_INS) for _, cells in table.rows)
         assert any("2 draws" in note for note in table.notes)
     label, cells = tables[0].rows[0]
-    assert label == "mixture, n = 100, relu, CK"
+    assert label == "mixture, n = 100, ReLU, CK"
     assert cells[0] == "2.1 ± 0.1 %"
     assert PRESENTATION.tables(made("sphere", 100))[0].rows[0][1][0] == "2 %"
 
@@ -93,10 +93,10 @@ def test_figures_have_labelled_axes_and_a_panel_for_each_case(rows):
         assert len(figure.legends) == 1
     titles = [axes.get_title() for axes in figures["eigenvalues-ck"].axes if axes.get_visible()]
     assert titles == [
-        "mixture, n = 100, p = 200: relu, CK",
+        "mixture, n = 100, p = 200: ReLU, CK",
         "mixture, n = 100, p = 200: tanh, CK",
-        "mixture, n = 400, p = 800: relu, CK",
-        "MNIST 6 vs 8, n = 100, p = 200: relu, CK",
+        "mixture, n = 400, p = 800: ReLU, CK",
+        "MNIST 6 vs 8, n = 100, p = 200: ReLU, CK",
     ]
 
 

@@ -16,7 +16,7 @@ from notsodeep.experiments.reproduction.rows import Mean, column, difference, di
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, set_title
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import data_words, phi_words
+from notsodeep.report.reproduction.words import data_words, mean_words, phi_words
 from notsodeep.report.table import Table
 
 _STYLES = {"deq": (BLUE, "o", "-"), "matched": (VERMILION, "s", "--"), "plain": (GREEN, "^", ":")}
@@ -162,14 +162,14 @@ def _accuracies(points: Sequence[_Point]) -> Table:
     lines = []
     for phi, model in product(_once(points, "activation"), MODELS):
         chosen = [point for point in points if point.activation == phi]
-        lines.append((_model(phi, model), tuple(_shown(point.at(model)) for point in chosen)))
+        lines.append((_model(phi, model), tuple(mean_words(point.at(model)) for point in chosen)))
         known = [point.published(model) for point in chosen]
         if any(value is not None for value in known):
             cells = tuple("" if value is None else f"{value:.1f}" for value in known)
             lines.append((f"{_model(phi, model)}, published", cells))
         official = f"official_{model}"
         if any(official in point.values for point in chosen):
-            cells = tuple(_shown(point.at(official)) if official in point.values else "" for point in chosen)
+            cells = tuple(mean_words(point.at(official)) if official in point.values else "" for point in chosen)
             lines.append((f"{_model(phi, model)}, of the published code", cells))
     notes = [f"Mean over {len(points[0].values['deq'])} seeds ± its standard error; readout trained alone."]
     if points[0].dataset == "cifar10_features" and points[0].optimizer == "sgd":
@@ -181,7 +181,7 @@ def _differences(points: Sequence[_Point]) -> Table:
     lines = tuple(
         (
             f"{_model(phi, 'deq')} less {_model(phi, model)}",
-            tuple(_shown(point.behind(model)) for point in points if point.activation == phi),
+            tuple(mean_words(point.behind(model)) for point in points if point.activation == phi),
         )
         for phi, model in product(_once(points, "activation"), ("matched", "plain"))
     )
@@ -256,10 +256,6 @@ _ROLES = {"deq": "DEQ", "matched": "matched network", "plain": "plain network"}
 
 def _model(phi: str, model: str) -> str:
     return f"{phi_words(phi)} {_ROLES[model]}"
-
-
-def _shown(value: Mean) -> str:
-    return f"{value.value:.2f}" if np.isnan(value.error) else f"{value.value:.2f} ± {value.error:.2f}"
 
 
 def _range(values: Sequence[float]) -> str:

@@ -18,6 +18,7 @@ from notsodeep.report.drawing import BLACK, BLUE, GREEN, VERMILION, set_legend, 
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import accuracy, decimal, duration
 from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import mean_words, phi_words
 from notsodeep.report.table import Table
 
 WIDTH, ACCURACY = "equal width", "equal accuracy"
@@ -48,13 +49,13 @@ def _findings(rows: Sequence[Row], activation: Value) -> list[str]:
         deq = where(at, role="deq")
         iterations = decimal(mean(column(deq, "iterations")).value, 3)
         found.append(
-            f"{activation}, width {width}: a forward pass of the DEQ ({iterations} iterations, to a relative step of "
-            f"{decimal(float(column(deq, 'tolerance')[0]), 2)}) takes {_times(at, WIDTH)}."
+            f"{phi_words(activation)}, width {width}: a forward pass of the DEQ ({iterations} iterations, to a "
+            f"relative step of {decimal(float(column(deq, 'tolerance')[0]), 2)}) takes {_times(at, WIDTH)}."
         )
         if where(at, role=ACCURACY):
             found.append(
-                f"{activation}: a twin is as accurate as a DEQ of width {width} at {_with_error(_wider(at))} times its "
-                f"width ({_accuracies(at)}); the DEQ takes {_times(at, ACCURACY)}."
+                f"{phi_words(activation)}: a twin is as accurate as a DEQ of width {width} at {mean_words(_wider(at))} "
+                f"times its width ({_accuracies(at)}); the DEQ takes {_times(at, ACCURACY)}."
             )
     return found
 
@@ -83,10 +84,6 @@ def _wider(rows: Sequence[Row]) -> Mean:
     return mean(column(where(rows, role=ACCURACY), "width") / _of_deqs(rows, ACCURACY, "width"))
 
 
-def _with_error(value: Mean) -> str:
-    return f"{value.value:.2f}" + (f" ± {value.error:.2f}" if value.n > 1 else "")
-
-
 def _accuracies(rows: Sequence[Row]) -> str:
     deq, equal, same = (mean(column(where(rows, role=role), "accuracy")).value for role in ("deq", ACCURACY, WIDTH))
     return f"{accuracy(deq)}, drawn at that width {accuracy(equal)}, at the width of the DEQ {accuracy(same)}"
@@ -105,7 +102,7 @@ def _table(rows: Sequence[Row], role: str) -> Table:
     for activation in distinct(rows, "activation"):
         for width in distinct(where(rows, activation=activation, role=role), "deq_width"):
             at = where(rows, activation=activation, deq_width=width)
-            lines.append((f"{activation}, {width}", _cells(at, role)))
+            lines.append((f"{phi_words(activation)}, {width}", _cells(at, role)))
     header = (
         "activation, width of the DEQ",
         *(("width of the twin", "right") if role == ACCURACY else ()),
@@ -145,7 +142,7 @@ def _cells(rows: Sequence[Row], role: str) -> tuple[str, ...]:
     if role == WIDTH:
         return cells
     times = mean(column(where(rows, role=role), "width")).value
-    return (f"{times:.0f} ({_with_error(_wider(rows))} times)", pair("accuracy", accuracy), *cells)
+    return (f"{times:.0f} ({mean_words(_wider(rows))} times)", pair("accuracy", accuracy), *cells)
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Figure]:
@@ -168,7 +165,7 @@ def _ratios(rows: Sequence[Row]) -> Figure:
     figure, panels = _figure(1, len(activations))
     for activation, axes in zip(activations, panels[0], strict=True):
         _draw_ratios(axes, where(rows, activation=activation))
-        set_title(axes, f"{activation}")
+        set_title(axes, phi_words(activation))
     return figure
 
 
@@ -206,7 +203,7 @@ def _ladders(rows: Sequence[Row]) -> Figure:
     for activation, line in zip(activations, panels, strict=True):
         for width, axes in zip(widths, line, strict=True):
             _draw_ladder(axes, where(rows, activation=activation, deq_width=width))
-            set_title(axes, f"{activation}, DEQ of width {width}")
+            set_title(axes, f"{phi_words(activation)}, DEQ of width {width}")
     return figure
 
 

@@ -31,9 +31,8 @@ from notsodeep.experiments.reproduction.study import Row, Value
 from notsodeep.report.drawing import BLACK, BLUE, GREEN, PURPLE, SMALL, VERMILION, set_title
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import decimal
-from notsodeep.report.reproduction.error_vs_p import listed, share
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import phi_words
+from notsodeep.report.reproduction.words import listed, percent_words, phi_words
 from notsodeep.report.table import Table
 
 _STYLES: dict[str, dict[str, Any]] = {
@@ -104,7 +103,7 @@ def _along(rows: Sequence[Row], axis: str) -> list[str]:
         if not shown:
             continue
         errors = (
-            f"{words} by {listed([share(_error(case, form)) for case in shown])}"
+            f"{words} by {listed([percent_words(_error(case, form)) for case in shown])}"
             for form, words in (
                 (PAPER, "the paper's form is off"),
                 (MEANS_IN_T, "with class means in T"),
@@ -113,7 +112,7 @@ def _along(rows: Sequence[Row], axis: str) -> list[str]:
             )
         )
         cases = "; ".join(case_words(case[0]) for case in shown)
-        sentences.append(f"{_AXES[axis]} ({cases}), CK of {phi_words(str(name))}: {', '.join(errors)}.")
+        sentences.append(f"{_AXES[axis]} ({cases}), CK of {phi_words(name)}: {', '.join(errors)}.")
     return sentences
 
 
@@ -134,9 +133,7 @@ def _order(rows: Sequence[Row], kernel: str) -> list[str]:
             return []
         spreads = [float(column(case, "norm_cv").mean()) for case in cases]
         ranks = [spearmanr(spreads, [_error(case, form).value for case in cases])[0] for form in (PAPER, NETWORK)]
-        parts.append(
-            f"{ranks[0]:.2f} with the paper's form and {ranks[1]:.2f} with the network for {phi_words(str(name))}"
-        )
+        parts.append(f"{ranks[0]:.2f} with the paper's form and {ranks[1]:.2f} with the network for {phi_words(name)}")
     return [
         f"{kernel}: over all cases the coefficient of variation of the squared norms has rank correlations of "
         f"{listed(parts)}."
@@ -153,9 +150,9 @@ def _still(rows: Sequence[Row], kernel: str) -> str:
         ratios = [_error(case, PAPER).value / _error(case, NETWORK).value for case in cases]
         nearer = sum(ratio > 1.0 for ratio in ratios)
         parts.append(
-            f"{phi_words(str(name))} {share(_error(usual, NETWORK))} ({case_words(usual[0])}) to "
-            f"{share(_error(worst, NETWORK))} ({case_words(worst[0])}), less than the error of the paper's form in "
-            f"{nearer} of {len(cases)} cases"
+            f"{phi_words(name)} {percent_words(_error(usual, NETWORK))} ({case_words(usual[0])}) to "
+            f"{percent_words(_error(worst, NETWORK))} ({case_words(worst[0])}), less than the error of the paper's "
+            f"form in {nearer} of {len(cases)} cases"
         )
     return f"{kernel}, is the network still equivalent? Distance of its exact kernel from the DEQ's: {listed(parts)}."
 
@@ -170,8 +167,8 @@ def _table(rows: Sequence[Row], kernel: str) -> Table:
     for name in distinct(rows, "activation"):
         for case in _cases(where(rows, activation=name)):
             spread = decimal(float(column(case, "norm_cv").mean()), 2)
-            cells = (spread, *(share(_error(case, form)) for form in _STYLES))
-            lines.append((f"{phi_words(str(name))}, {case_words(case[0])}", cells))
+            cells = (spread, *(percent_words(_error(case, form)) for form in _STYLES))
+            lines.append((f"{phi_words(name)}, {case_words(case[0])}", cells))
     p, n = (int(distinct(rows, name)[0] or 0) for name in ("p", "n"))
     return Table(
         f"Relative spectral distance from the DEQ's {kernel}",
@@ -207,7 +204,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
             draw(axes, some)
             axes.set(yscale="log")
             axes.grid(alpha=0.25, lw=0.6)
-            set_title(axes, phi_words(str(name)))
+            set_title(axes, phi_words(name))
         line[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         line[0].set_ylabel("distance from the DEQ's kernel, %")
     handles = [Line2D([], [], label=_LABELS[form], **style) for form, style in _STYLES.items()]

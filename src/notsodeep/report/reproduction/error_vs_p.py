@@ -30,7 +30,7 @@ from notsodeep.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILI
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import phi_words
+from notsodeep.report.reproduction.words import listed, mean_words, percent_words, phi_words
 from notsodeep.report.table import Table
 
 STYLES: dict[Value, dict[str, Any]] = {
@@ -100,40 +100,6 @@ def _slope(draw: Sequence[Row]) -> float:
     return -power_law(column(draw, "p"), errors, errors).exponent
 
 
-def share(value: Mean, digits: int = 3) -> str:
-    """Return a mean error in percent with its standard error, if there is one.
-
-    Examples
-    --------
-    >>> share(Mean(0.02052, 0.0002, 5)), share(Mean(0.02052, float("nan"), 1))
-    ('2.05 ± 0.02 %', '2.05 %')
-    """
-    error = "" if np.isnan(value.error) else f" ± {decimal(100.0 * value.error, 1)}"
-    return f"{decimal(100.0 * value.value, digits)}{error} %"
-
-
-def plain(value: Mean) -> str:
-    """Return a mean to three places with its standard error, if there is one.
-
-    Examples
-    --------
-    >>> plain(Mean(0.73142, 0.012, 5)), plain(Mean(0.73142, float("nan"), 1))
-    ('0.731 ± 0.012', '0.731')
-    """
-    return f"{value.value:.3f}" + ("" if np.isnan(value.error) else f" ± {value.error:.3f}")
-
-
-def listed(parts: Sequence[str]) -> str:
-    """Return an enumeration.
-
-    Examples
-    --------
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
-    """
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def _errors(rows: Iterable[Row], **at: Value) -> FloatArray:
     return column(where(rows, **at), "error")
 
@@ -170,7 +136,7 @@ def _bending(rows: Sequence[Row]) -> list[str]:
         if found is None or np.isnan(found.fitted.error):
             return []
         if abs(found.change.value) > max(_BEND, _LARGE * found.change.error):
-            bent.append(f"{phi_words(str(name))} {plain(found.last)} instead of {plain(found.fitted)}")
+            bent.append(f"{phi_words(name)} {mean_words(found.last, 3)} instead of {mean_words(found.fitted, 3)}")
     if not bent:
         return ["The errors of the CK follow these powers of p over the whole range, within their scatter."]
     return [
@@ -200,7 +166,7 @@ def _other_traces(rows: Sequence[Row]) -> list[str]:
     """Say what becomes of the errors with another T in the paper's form."""
     p = _largest(rows)
     even = [name for name in distinct(rows, "activation") if _is_moved(where(rows, activation=name, p=p))]
-    odd = [phi_words(str(name)) for name in distinct(rows, "activation") if name not in even]
+    odd = [phi_words(name) for name in distinct(rows, "activation") if name not in even]
     words = {
         OFFICIAL_T: "products of centred entries in place of T_ab = tr(C_a C_b)/p, as in the official scripts",
         MEANS_IN_T: "(mu_a . mu_b)^2/p added to T_ab, what class means bring to the mean of (x_i . x_j)^2",
@@ -223,14 +189,14 @@ def _is_moved(rows: Sequence[Row]) -> bool:
 def _with_exponent(rows: Sequence[Row], p: int) -> str:
     """Return the error at p with the activation's name and the exponent, of rows of one activation and form."""
     found = exponents(rows)
-    falls = "" if found is None else f" (b = {plain(found.fitted)})"
-    return f"{share(mean(_errors(rows, p=p)))} for {phi_words(str(rows[0]['activation']))}{falls}"
+    falls = "" if found is None else f" (b = {mean_words(found.fitted, 3)})"
+    return f"{percent_words(mean(_errors(rows, p=p)))} for {phi_words(rows[0]['activation'])}{falls}"
 
 
 def _within(rows: Sequence[Row]) -> str:
     p = _largest(rows)
     parts = [
-        f"{share(_mean(rows, activation=name, kernel=CK, form=WITHIN_TAU0, p=p))} for {phi_words(str(name))}"
+        f"{percent_words(_mean(rows, activation=name, kernel=CK, form=WITHIN_TAU0, p=p))} for {phi_words(name)}"
         for name in distinct(rows, "activation")
     ]
     return (
@@ -252,9 +218,9 @@ def _errors_table(rows: Sequence[Row], kernel: str) -> Table:
         for form in distinct(where(rows, kernel=kernel), "form"):
             some = where(rows, activation=name, kernel=kernel, form=form)
             found = exponents(some)
-            fits = ("none", "none") if found is None else (plain(found.fitted), plain(found.last))
+            fits = ("none", "none") if found is None else (mean_words(found.fitted, 3), mean_words(found.last, 3))
             cells = [_cell(some, p) for p in sizes]
-            lines.append((f"{phi_words(str(name))}, {form}", (*cells, *fits[: 1 + curved])))
+            lines.append((f"{phi_words(name)}, {form}", (*cells, *fits[: 1 + curved])))
     return Table(
         f"Relative spectral error of equivalents of the {kernel}",
         ("activation, form", *(f"p = {p}" for p in sizes), "b", *(curved * ("b, last two p",))),
@@ -274,7 +240,7 @@ def _errors_table(rows: Sequence[Row], kernel: str) -> Table:
 
 def _cell(rows: Sequence[Row], p: int) -> str:
     errors = _errors(rows, p=p)
-    return share(mean(errors)) if len(errors) else "none"
+    return percent_words(mean(errors)) if len(errors) else "none"
 
 
 def _references(rows: Sequence[Row]) -> list[Table]:
@@ -283,7 +249,7 @@ def _references(rows: Sequence[Row]) -> list[Table]:
         errors = _errors(rows, kernel=kernel, form=form, activation=name, p=p)
         if len(errors):
             lines.append(
-                (f"{kernel}, {form}, {phi_words(str(name))}, p = {p}", (share(mean(errors)), percent(value, 3)))
+                (f"{kernel}, {form}, {phi_words(name)}, p = {p}", (percent_words(mean(errors)), percent(value, 3)))
             )
     if not lines:
         return []
@@ -316,9 +282,7 @@ def _draw(axes: Axes, rows: Sequence[Row]) -> None:
         means = [mean(100.0 * _errors(some, p=p)) for p in sizes]
         bars = np.nan_to_num([each.error for each in means])
         style = STYLES.get(name, {"marker": "."})
-        axes.errorbar(
-            sizes, [each.value for each in means], bars, label=phi_words(str(name)), lw=1.2, capsize=2, **style
-        )
+        axes.errorbar(sizes, [each.value for each in means], bars, label=phi_words(name), lw=1.2, capsize=2, **style)
     at = np.unique(column(rows, "p"))
     highest = max(float(np.mean(100.0 * _errors(rows, p=at[0], activation=a))) for a in distinct(rows, "activation"))
     guide = 1.6 * highest * np.sqrt(at[0] / at)

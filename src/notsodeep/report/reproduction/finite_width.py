@@ -21,11 +21,10 @@ from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, SMALL, VERMILIO
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import data_words, phi_words
 from notsodeep.report.table import Table
 
 _NORMS = ("spectral", "frobenius")
-_DATA = {"gmm": "mixture", "mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10_features": "CIFAR-10 features"}
-_PHI = {"relu": "ReLU"}
 _PANEL = 3.6, 2.9  # inches
 _MODELS = {"DEQ": (BLUE, "o"), "twin": (VERMILION, "s")}
 _DASHES = {"spectral": "-", "frobenius": (0, (4, 2))}
@@ -65,7 +64,7 @@ class Case:
     rows: list[Row]
 
     def __str__(self) -> str:
-        return f"{_name(self.dataset)}, {_phi(self.activation)}, {self.kernel}, {self.model}"
+        return f"{data_words(self.dataset)}, {phi_words(self.activation)}, {self.kernel}, {self.model}"
 
     def by_width(self, norm: str) -> Curve:
         """Return the error of one network against its width."""
@@ -104,14 +103,6 @@ def cases(rows: Sequence[Row]) -> list[Case]:
     keys = dict.fromkeys(tuple(str(row[name]) for name in names) for row in rows)
     named = (dict(zip(names, key, strict=True)) for key in keys)
     return [Case(**each, rows=where(rows, **each)) for each in named]
-
-
-def _name(dataset: str) -> str:
-    return _DATA.get(dataset, dataset)
-
-
-def _phi(activation: str) -> str:
-    return _PHI.get(activation, activation)
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
@@ -218,8 +209,8 @@ def _on_twins(found: Sequence[Case]) -> list[str]:
                 parts.append(f"{_span(ratios, _two)} for the {kernel}")
         if parts:
             sentences.append(
-                f"At equal width a twin of the {_phi(phi)} DEQ is off by this many times what a DEQ of that width is "
-                f"(Frobenius, one network): {', '.join(parts)}."
+                f"At equal width a twin of the {phi_words(phi)} DEQ is off by this many times what a DEQ of that width "
+                f"is (Frobenius, one network): {', '.join(parts)}."
             )
     return sentences
 
@@ -339,7 +330,7 @@ def _panels(found: Sequence[Case], xlabel: str, ylabel: str) -> tuple[Figure, di
     panels = figure.subplots(len(names), len(kernels), squeeze=False, sharex=True, sharey="row")
     by_case = {(phi, kernel): panels[i, j] for i, phi in enumerate(names) for j, kernel in enumerate(kernels)}
     for (phi, kernel), axes in by_case.items():
-        set_title(axes, f"{_phi(phi)}, {kernel}")
+        set_title(axes, f"{phi_words(phi)}, {kernel}")
         axes.set(yscale="log")
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -18,6 +18,7 @@ from notsodeep.report.drawing import BLACK, BLUE, GREEN, SMALL, VERMILION, set_t
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import accuracy, decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import data_words, phi_words
 from notsodeep.report.table import Table
 
 OTHERS = ("twin", "plain", "linear")
@@ -126,8 +127,8 @@ def _each_activation(rows: Sequence[Row]) -> list[str]:
         further = sum(twin[key].apart > plain[key].apart for key in twin)
         scores = [float(np.median(column([c.network for c in each.values()], "scores"))) for each in (twin, plain)]
         sentences.append(
-            f"{activation}: the matched network agrees with the DEQ on more test samples than the plain one does in "
-            f"{closer} of {len(twin)} settings, on fewer in {further}; its scores differ from the DEQ's by "
+            f"{phi_words(activation)}: the matched network agrees with the DEQ on more test samples than the plain one "
+            f"does in {closer} of {len(twin)} settings, on fewer in {further}; its scores differ from the DEQ's by "
             f"{percent(scores[0])} (median), those of the plain one by {percent(scores[1])}."
         )
     return sentences
@@ -215,7 +216,7 @@ def _results(rows: Sequence[Row]) -> Table:
             right = tuple(accuracy(mean(column(by_model[model], "accuracy")).value) for model in _WORDS)
             same = tuple(_share(mean(column(by_model[model], "agreement")).value) for model in OTHERS)
             scores = (percent(mean(column(by_model["twin"], "scores")).value),)
-            lines.append((f"{dataset}, {activation}", right + same + scores))
+            lines.append((f"{data_words(dataset)}, {phi_words(activation)}", right + same + scores))
     header = (
         "data, activation",
         *(f"{_WORDS[model]}: right" for model in _WORDS),
@@ -241,7 +242,7 @@ def _agreements(
             for kernel in distinct(rows, "kernel"):
                 of = where(rows, dataset=dataset, activation=activation, kernel=kernel)
                 cells = tuple(_both(where(of, **{over: value})) for value in values)
-                lines.append((f"{dataset}, {activation}, {str(kernel).upper()}", cells))
+                lines.append((f"{data_words(dataset)}, {phi_words(activation)}, {str(kernel).upper()}", cells))
     return Table(title, ("data, activation, kernel", *map(head, values)), tuple(lines), notes)
 
 
@@ -283,7 +284,7 @@ def _grid(
             axes.set_xticks(values, [f"{value:g}" for value in values])
             axes.minorticks_off()
             axes.grid(color="0.9", lw=0.6)
-            set_title(axes, f"{str(kernel).upper()}, {dataset}")
+            set_title(axes, f"{str(kernel).upper()}, {data_words(dataset)}")
     for axes in panels[-1]:
         axes.set(xlabel=label)
     for axes in panels[:, 0]:
@@ -295,7 +296,7 @@ def _grid(
 def _legend(figure: Figure, activations: Sequence[Value]) -> None:
     handles = [Line2D([], [], color=_LINES[model]["color"], lw=3.0, label=_WORDS[model]) for model in OTHERS]
     handles += [
-        Line2D([], [], color="0.4", marker=mark, ls=dashes, ms=5, label=f"{activation}")
+        Line2D([], [], color="0.4", marker=mark, ls=dashes, ms=5, label=phi_words(activation))
         for activation, (mark, dashes) in zip(activations, _MARKS, strict=False)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=SMALL)

@@ -18,15 +18,9 @@ from notsodeep.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILI
 from notsodeep.report.figures import DPI
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import data_words, percent_words, phi_words
 from notsodeep.report.table import Table
 
-_DATA = {
-    MIXTURE: "mixture",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10_features": "CIFAR-10 features",
-}
-_PHI = {"relu": "ReLU"}
 _NAMES = {
     "matched": "closest of all families",
     "solved": "paper's family, equations solved",
@@ -79,7 +73,7 @@ def _on_published(rows: Sequence[Row], phi: str) -> str:
     missed = " and ".join(percent(float(each.max())) for each in misses if each.size)
     first_two = f" The first two miss the four numbers that are to agree by at most {missed}." if len(parts) > 1 else ""
     return (
-        f"{_phi(phi)} DEQ, CK: the exact kernels differ, in relative spectral norm, by {'; by '.join(parts)}."
+        f"{phi_words(phi)} DEQ, CK: the exact kernels differ, in relative spectral norm, by {'; by '.join(parts)}."
         f"{first_two if all(each.size for each in misses) else ''}"
     )
 
@@ -88,8 +82,8 @@ def _on_training(rows: Sequence[Row], phi: str) -> str:
     if not where(rows, design="training"):
         return ""
     said = (
-        f"{_phi(phi)} DEQ, CK: the network of the published training code, which is designed for another variance of "
-        f"the recurrent weights than its DEQ has, is off by {_of_data(rows, 'training', 'CK')}"
+        f"{phi_words(phi)} DEQ, CK: the network of the published training code, which is designed for another variance "
+        f"of the recurrent weights than its DEQ has, is off by {_of_data(rows, 'training', 'CK')}"
     )
     if where(rows, design="training, centred"):
         centred = _of_data(rows, "training, centred", "CK")
@@ -120,7 +114,7 @@ def _on_ntk(rows: Sequence[Row], phi: str) -> str:
     if not parts:
         return ""
     return (
-        f"{_phi(phi)} DEQ, NTK: a network designed for the CK does not have the DEQ's NTK, all of its weights being "
+        f"{phi_words(phi)} DEQ, NTK: a network designed for the CK does not have the DEQ's NTK, all its weights "
         f"trained at one rate. The published one is off {'; '.join(parts)} (same family, learning rates of its own)."
     )
 
@@ -185,7 +179,7 @@ def _of_data(rows: Sequence[Row], design: str, kernel: str) -> str:
     """Return the mean distance on each data set, in words."""
     own = where(rows, design=design, kernel=kernel)
     parts = [
-        f"{percent(mean(column(where(own, dataset=name), 'spectral')).value)} ({_data(name)})"
+        f"{percent(mean(column(where(own, dataset=name), 'spectral')).value)} ({data_words(name)})"
         for name in _distinct(own, "dataset")
     ]
     return " and ".join(parts)
@@ -195,16 +189,8 @@ def _distinct(rows: Sequence[Row], name: str) -> list[str]:
     return [str(value) for value in distinct(rows, name)]
 
 
-def _data(dataset: str) -> str:
-    return _DATA.get(dataset, dataset)
-
-
 def _with_article(dataset: str) -> str:
-    return f"the {_data(dataset)}" if dataset == MIXTURE else _data(dataset)
-
-
-def _phi(activation: str) -> str:
-    return _PHI.get(activation, activation)
+    return f"the {data_words(dataset)}" if dataset == MIXTURE else data_words(dataset)
 
 
 def _present(rows: Sequence[Row]) -> list[str]:
@@ -227,7 +213,7 @@ def _distances(rows: Sequence[Row]) -> Table:
             own = where(rows, dataset=data, activation=phi)
             for name in _present(own):
                 cells = [_cell(where(own, design=name, kernel=kernel)) for kernel in kernels]
-                lines.append((f"{_data(data)}, {_phi(phi)}: {_NAMES[name]}", (*cells, _miss(own, name))))
+                lines.append((f"{data_words(data)}, {phi_words(phi)}: {_NAMES[name]}", (*cells, _miss(own, name))))
     n = rows[0]["n"]
     return Table(
         "Exact kernels: relative spectral distance from the DEQ's",
@@ -243,8 +229,7 @@ def _distances(rows: Sequence[Row]) -> Table:
 def _cell(rows: Sequence[Row]) -> str:
     if not rows:
         return "-"
-    each = mean(column(rows, "spectral"))
-    return percent(each.value) if np.isnan(each.error) else f"{percent(each.value)} ± {100.0 * each.error:.1g}"
+    return percent_words(mean(column(rows, "spectral")), 2)
 
 
 def _miss(rows: Sequence[Row], name: str) -> str:
@@ -261,9 +246,9 @@ def _networks(rows: Sequence[Row]) -> Table:
             for kernel in _distinct(own, "kernel"):
                 texts = [str(row["network"]) for row in where(own, design=name, kernel=kernel) if row["network"]]
                 if texts and (kernel == "CK" or name in ("solved", "matched")):
-                    lines.append((f"{_phi(phi)}, {kernel}: {_NAMES[name]}", (texts[0],)))
+                    lines.append((f"{phi_words(phi)}, {kernel}: {_NAMES[name]}", (texts[0],)))
     return Table(
-        f"Networks, for the first draw of samples ({_data(str(rows[0]['dataset']))})",
+        f"Networks, for the first draw of samples ({data_words(str(rows[0]['dataset']))})",
         ("design", "activations, from the first layer on"),
         tuple(lines),
         ("two_slope is max(a x, b x) + offset, hardtanh is scale clip(x, -clip, clip). Learning rates are left out.",),
@@ -274,7 +259,7 @@ def _finite_distances(rows: Sequence[Row]) -> Table:
     heads = {"published": "published design", "DEQ": "other DEQs", "exact": "exact CK of the DEQ"}
     lines = [
         (
-            f"{_data(data)}, {_phi(phi)}",
+            f"{data_words(data)}, {phi_words(phi)}",
             tuple(_cell(where(rows, dataset=data, activation=phi, design=name)) for name in heads),
         )
         for data in _distinct(rows, "dataset")
@@ -311,7 +296,7 @@ def _draw_distances(rows: Sequence[Row]) -> Figure:
             axes = panels[i, j]
             own = where(rows, dataset=data, activation=phi)
             _draw_marks(axes, own, _present(where(rows, activation=phi)))
-            set_title(axes, f"{_phi(phi)}, {_data(data)}")
+            set_title(axes, f"{phi_words(phi)}, {data_words(data)}")
     for axes in panels[-1]:
         axes.set_xlabel("relative spectral distance, %")
     handles = [Line2D([], [], color=color, marker=marker, ls="none") for color, marker in _MARKS.values()]
@@ -354,7 +339,7 @@ def _draw_activations(rows: Sequence[Row]) -> Figure:
             for layer, (color, dashes) in _LAYERS.items():
                 curve = where(design, layer=layer)
                 axes.plot(column(curve, "u"), column(curve, "phi"), color=color, ls=dashes, lw=1.4)
-            set_title(axes, f"{_phi(phi)}: {_SHAPE_TITLES[name]}")
+            set_title(axes, f"{phi_words(phi)}: {_SHAPE_TITLES[name]}")
         panels[i, 0].set_ylabel("activation")
     for axes in panels[-1]:
         axes.set_xlabel("pre-activation (±3 s.d.)")

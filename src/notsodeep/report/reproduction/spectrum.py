@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -22,10 +22,10 @@ from notsodeep.experiments.samples import MIXTURE
 from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
+from notsodeep.report.reproduction.words import data_words, percent_words, phi_words, span_words
 from notsodeep.report.table import Table
 
-_DATA = {MIXTURE: "mixture", SPHERE: "sphere"}  # any other one is named as it is, with its two classes
-_CAPITALS = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10_features": "CIFAR-10 features"}
+_WHOLE = (MIXTURE, SPHERE)  # any other one has its two classes in its name
 _FLOOR = 0.6  # where the axis of counts starts
 _PANEL = (5.4, 3.0)  # inches
 _STRIPS = 0.9, 0.075  # height of the first strip of marks and distance to the next one, of the height of a panel
@@ -64,7 +64,7 @@ class _Case(NamedTuple):
         return f"{_data_name(self.dataset)}, n = {self.n}"
 
     def __str__(self) -> str:
-        return f"{self.place}, {self.activation}, {self.kernel}"
+        return f"{self.place}, {phi_words(self.activation)}, {self.kernel}"
 
     def mean(self, what: str, name: str) -> Mean:
         """Return the mean of one distance of one matrix over the draws."""
@@ -72,7 +72,7 @@ class _Case(NamedTuple):
 
 
 def _data_name(dataset: str) -> str:
-    return _DATA.get(dataset) or f"{_CAPITALS.get(dataset, dataset)} {' vs '.join(map(str, CLASSES))}"
+    return data_words(dataset) if dataset in _WHOLE else f"{data_words(dataset)} {' vs '.join(map(str, CLASSES))}"
 
 
 def _cases(rows: Sequence[Row]) -> list[_Case]:
@@ -129,7 +129,7 @@ def _on_paper(cases: Sequence[_Case]) -> str:
     ]
     return (
         f"{said} On the mixture, {sizes[-1] / sizes[0]:g} times as many samples and dimensions leave "
-        f"{_range(ratios, lambda ratio: decimal(ratio, 2))} of its error; n^(-1/2) would leave "
+        f"{span_words(ratios, lambda ratio: decimal(ratio, 2))} of its error; n^(-1/2) would leave "
         f"{decimal((sizes[0] / sizes[-1]) ** 0.5, 2)}."
     )
 
@@ -152,9 +152,9 @@ def _on_networks(cases: Sequence[_Case], rows: Sequence[Row]) -> str:
         f"samples and m units has n - m zeros where n > m)."
     )
     return (
-        f"The kernel of one DEQ of width {width} is off by {_range(single, percent)} in relative spectral norm, the "
-        f"mean of {networks} by {_range(several, percent)}; one DEQ is farther from the exact kernel than the paper's "
-        f"equivalent in {farther} of {len(cases)} cases.{below if shares else ''}"
+        f"The kernel of one DEQ of width {width} is off by {span_words(single, percent)} in relative spectral norm, "
+        f"the mean of {networks} by {span_words(several, percent)}; one DEQ is farther from the exact kernel than the "
+        f"paper's equivalent in {farther} of {len(cases)} cases.{below if shares else ''}"
     )
 
 
@@ -166,7 +166,7 @@ def _shares_below(cases: Sequence[_Case]) -> list[float]:
 
 def _on_shapes(cases: Sequence[_Case]) -> str:
     spans = {
-        name: _range([case.mean("kolmogorov", name).value for case in cases], percent)
+        name: span_words([case.mean("kolmogorov", name).value for case in cases], percent)
         for name in ("matched", "mean_deq", "one_deq")
     }
     return (
@@ -181,13 +181,8 @@ def _by_data(cases: Sequence[_Case], name: str, what: str = "spectral") -> str:
     spans = []
     for dataset in dict.fromkeys(case.dataset for case in cases):
         errors = [case.mean(what, name).value for case in cases if case.dataset == dataset]
-        spans.append(f"{_range(errors, percent)} on {'the ' * (dataset in _DATA)}{_data_name(dataset)}")
+        spans.append(f"{span_words(errors, percent)} on {'the ' * (dataset in _WHOLE)}{_data_name(dataset)}")
     return spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
-
-
-def _range(values: Sequence[float], words: Callable[[float], str]) -> str:
-    low, high = words(min(values)), words(max(values))
-    return low if low == high else f"{low} to {high}"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -203,16 +198,11 @@ def tables(rows: Sequence[Row]) -> list[Table]:
         Table(
             f"Distance from the exact kernel of the DEQ: {title}",
             ("", *(labels[name] for name in STAND_INS)),
-            tuple((str(case), tuple(_share(case.mean(what, name)) for name in STAND_INS)) for case in cases),
+            tuple((str(case), tuple(percent_words(case.mean(what, name), 2) for name in STAND_INS)) for case in cases),
             (notes[what], draws),
         )
         for what, title in _COMPARED.items()
     ]
-
-
-def _share(found: Mean) -> str:
-    error = "" if math.isnan(found.error) else f" ± {decimal(100.0 * found.error, 1)}"
-    return f"{decimal(100.0 * found.value, 2)}{error} %"
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Figure]:
@@ -283,7 +273,7 @@ def _draw_case(axes: Axes, case: _Case) -> None:
         axis.set_major_formatter(lambda value, _: decimal(value, 3))
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"eigenvalue{_below(case)}", fontsize=SMALL)
-    set_title(axes, f"{case.place}, p = {case.p}: {case.activation}, {case.kernel}")
+    set_title(axes, f"{case.place}, p = {case.p}: {phi_words(case.activation)}, {case.kernel}")
 
 
 def _below(case: _Case) -> str:
@@ -304,7 +294,7 @@ def spectral_distances(rows: Sequence[Row]) -> Figure:
         for j, activation in enumerate(activations):
             own = [case for case in cases if (case.kernel, case.activation) == (kernel, activation)]
             _draw_distances(panels[i, j], own, places, labels)
-            set_title(panels[i, j], f"{activation}, {kernel}")
+            set_title(panels[i, j], f"{phi_words(activation)}, {kernel}")
     _hide_empty(panels)
     handles, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3)
