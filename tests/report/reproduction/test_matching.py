@@ -78,7 +78,7 @@ def test_tables_have_a_line_for_each_design():
     )
     assert ("ReLU, NTK: paper's family, equations solved", ("two_slope a=1",)) in networks.rows
     assert not any(label.startswith("ReLU, NTK: published") for label, _ in networks.rows)
-    assert finite.rows[0] == ("MNIST, ReLU", ("6 % ± 0", "5 % ± 0", "4 % ± 0"))
+    assert finite.rows[0] == ("MNIST, ReLU", ("6 ± 0 %", "5 ± 0 %", "4 ± 0 %"))
 
 
 def test_figures_have_labelled_axes():
