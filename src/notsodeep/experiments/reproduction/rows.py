@@ -38,6 +38,33 @@ def distinct(rows: Iterable[Row], name: str) -> list[Value]:
     return list(dict.fromkeys(row[name] for row in rows))
 
 
+def groups(rows: Iterable[Row], *names: str) -> dict[tuple[Value, ...], list[Row]]:
+    """Return the rows by their values of some columns, in order of appearance.
+
+    Examples
+    --------
+    >>> groups([{"phi": "relu", "p": 1}, {"phi": "tanh", "p": 1}, {"phi": "relu", "p": 2}], "phi")
+    {('relu',): [{'phi': 'relu', 'p': 1}, {'phi': 'relu', 'p': 2}], ('tanh',): [{'phi': 'tanh', 'p': 1}]}
+    """
+    found: dict[tuple[Value, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def significant(value: Value, digits: int) -> Value:
+    """Return a number to so many significant digits, None for NaN; what is no float stays what it is.
+
+    Examples
+    --------
+    >>> significant(0.123456, 3), significant(7, 3), significant(float("nan"), 3), significant("relu", 3)
+    (0.123, 7, None, 'relu')
+    """
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else float(f"{value:.{digits}g}")
+
+
 def column(rows: Iterable[Row], name: str) -> FloatArray:
     """Return a column of numbers; an empty cell is NaN."""
     return np.array([math.nan if row[name] is None else row[name] for row in rows], dtype=np.float64)
