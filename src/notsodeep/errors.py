@@ -13,6 +13,10 @@ class ConvergenceError(RuntimeError):
     """
 
 
+class UnitError(RuntimeError):
+    """Units of a long computation failed; what else was computed is kept."""
+
+
 class DataError(ValueError):
     """A data file or array is missing, corrupt, truncated or unusable."""
 

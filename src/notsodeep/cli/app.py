@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from notsodeep.cli import compile as compile_
 from notsodeep.cli import data, match, reproduce, spectrum, train
-from notsodeep.errors import ConvergenceError
+from notsodeep.errors import ConvergenceError, UnitError
 
 FAILED, MISUSE, INTERRUPTED = 1, 2, 130
 
@@ -33,7 +33,7 @@ class Verbs(TyperGroup):
                 return super().invoke(ctx)
             except BrokenPipeError:
                 raise
-            except ConvergenceError as error:
+            except (ConvergenceError, UnitError) as error:
                 code, line = FAILED, f"error: {_one_line(error)}"
             except (MemoryError, RuntimeError) as error:
                 if isinstance(error, RuntimeError) and "allocate memory" not in str(error):

@@ -106,7 +106,7 @@ def unit_bar() -> Iterator[Callable[[UnitProgress], None]]:
 
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("units, {task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("time left unknown")
+        task = bar.add_task("time left unknown", total=None)
 
         def show(progress: UnitProgress) -> None:
             words = "time left unknown" if progress.left is None else f"about {time_left(progress.left)} left"

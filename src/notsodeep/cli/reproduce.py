@@ -49,7 +49,7 @@ def reproduce(
     from notsodeep.report import check_folder
     from notsodeep.report.document import json_text
     from notsodeep.report.reproduction.listing import listing, listing_document
-    from notsodeep.report.reproduction.writing import FILES, PAGE, account_document, write_account
+    from notsodeep.report.reproduction.writing import FILES, PAGE, Account, account_document, write_account
 
     if name == LIST:
         if as_json:
@@ -59,19 +59,29 @@ def reproduce(
         return
     if name != ALL and name not in NAMES:
         raise ValueError(f"name must be {LIST}, {ALL} or one of {', '.join(NAMES)}, got {name!r}")
-    folder = (QUICK_OUT if quick else OUT) if out is None else out
+    folder = (QUICK_OUT if quick else OUT) if out is None else out.expanduser()
     tasks = [
         Task(found, found.config(quick, seeds), folder / found.name)
         for found in map(study, NAMES if name == ALL else (name,))
     ]
     for task in tasks:
         check_folder(task.folder, FILES)
-    accounts = []
-    with unit_bar() as progress:
-        for task, _ in run(tasks, jobs=cores() if jobs is None else jobs, data_dir=data_dir, progress=progress):
-            accounts.append(write_account(task.study.name, task.folder))
-    if as_json:
-        typer.echo(json_text({"experiments": [account_document(each) for each in accounts]}), nl=False)
-        return
-    for each in accounts:
-        print_report(f"{each.title}. " + " ".join(each.findings), each.tables, each.paths, last=PAGE)
+    accounts: list[Account] = []
+
+    def tell() -> None:
+        accounts.sort(key=lambda account: NAMES.index(account.name))
+        if as_json:
+            typer.echo(json_text({"experiments": [account_document(each) for each in accounts]}), nl=False)
+            return
+        for each in accounts:
+            print_report(f"{each.title}. " + " ".join(each.findings), each.tables, each.paths, last=PAGE)
+
+    try:
+        with unit_bar() as progress:
+            for task, _ in run(tasks, jobs=cores() if jobs is None else jobs, data_dir=data_dir, progress=progress):
+                accounts.append(write_account(task.study.name, task.folder))
+    except BaseException:
+        if accounts:  # they are complete, whatever became of the others
+            tell()
+        raise
+    tell()

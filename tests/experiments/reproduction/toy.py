@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from notsodeep.experiments.reproduction.runner import Task, reproduce
+from notsodeep.experiments.reproduction.store import locked
 from notsodeep.experiments.reproduction.study import Config, Study, Unit
+
+
+class Stubborn(Exception):
+    """An exception that no other process can make again from its arguments."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} {other}")
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ def run(unit, data_dir):
     with (data_dir / "log.txt").open("a") as log:
         log.write(f"{unit.at['size']} {unit.at['seed']} {os.getpid()}\n")
     if (data_dir / f"fail-{unit.at['size']}").exists():
-        raise ArithmeticError("it does not converge")
+        raise Stubborn("it does", "not converge")
     time.sleep(unit.at["pause"])
     rng = np.random.default_rng(unit.at["seed"])
     return [
@@ -73,3 +81,10 @@ def threads(unit, data_dir):
             "libraries": max(each["num_threads"] for each in threadpool_info()),
         }
     ]
+
+
+def hold(folder, holding, enough):
+    """Keep the folder from others until it is enough."""
+    with locked(folder):
+        holding.set()
+        enough.wait(60)

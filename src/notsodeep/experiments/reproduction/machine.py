@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from notsodeep._version import __version__
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "numba")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of this library, of Python and of what computes."""
-    return {"notsodeep": __version__, "python": platform.python_version()} | {
-        each: version(each) for each in _LIBRARIES
+@cache
+def environment() -> dict[str, Any]:
+    """Return the versions of what computes, and the kind of machine."""
+    return {
+        "versions": {"notsodeep": __version__, "python": platform.python_version()}
+        | {name: version(name) for name in _LIBRARIES},
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(),
+            "cores": os.cpu_count() or 1,
+        },
     }
-
-
-def machine() -> dict[str, str | int]:
-    """Return the kind of machine: its system, processor and number of cores."""
-    return {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(), "cores": cores()}
 
 
 def cores() -> int:

@@ -102,7 +102,7 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """Return what :func:`to_csv` has written; what reads as a number is one.
+    """Return what :func:`to_csv` has written; what is written as a number is one.
 
     Examples
     --------
@@ -124,7 +124,9 @@ def _value(cell: str) -> Value:
         return {"": None, "true": True, "false": False}[cell]
     for kind in (int, float):
         try:
-            return kind(cell)
+            number = kind(cell)
         except ValueError:
             continue
+        if str(number) == cell:  # 12e3 may be a name, 007 is one
+            return number
     return cell

@@ -5,25 +5,29 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from notsodeep.checks import integer
 from notsodeep.data import entries
 from notsodeep.data.storage import data_folder, read_file
-from notsodeep.errors import ConvergenceError
-from notsodeep.experiments.reproduction.store import Store
+from notsodeep.errors import UnitError
+from notsodeep.experiments.reproduction.store import Store, keep_unit, locked
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
 from notsodeep.files import StrPath
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_MOST = 61 if sys.platform == "win32" else 10**6  # workers that a pool takes
 
 
 @dataclass(frozen=True)
@@ -68,36 +72,72 @@ def reproduce(
     ValueError
         When ``jobs`` is not a positive integer, or a folder has a table with units that its task has not.
     DataError
-        When data are missing, or the results in a folder damaged; before any work.
-    ConvergenceError
-        When units failed; the others are done and kept.
+        When data are missing, or the results in a folder damaged or being computed by another process; before any
+        work.
+    UnitError
+        When units failed, after all others are done; or when a worker process was killed.
     """
     integer("jobs", jobs, low=1)
     folder = data_folder(data_dir)
-    check(tasks, folder)
-    stores = {task.study.name: Store(task.study, task.folder) for task in tasks}
-    meter = _Meter([unit for task in tasks for unit in task.units], progress)
-    for alone in (False, True):
-        chosen = [task for task in tasks if task.study.alone is alone]
-        open_ = {task.study.name: _unfinished(task, stores[task.study.name], meter) for task in chosen}
-        waiting = [(task, unit) for task in chosen for unit in open_[task.study.name].values()]
-        for task in chosen:
-            if not open_[task.study.name]:
-                yield task, stores[task.study.name].finish(task.units, task.config)
-        for task, unit in _computed(waiting, 1 if alone else jobs, folder):
-            meter.advance(unit)
-            left = open_[task.study.name]
-            del left[unit.key]
-            if not left:
-                yield task, stores[task.study.name].finish(task.units, task.config)
+    _check(tasks, folder)
+    with ExitStack() as stack:
+        works = []
+        for task in tasks:
+            if _unfinished(task):
+                stack.enter_context(locked(task.folder))
+            works.append(_Work(task))
+        meter = _Meter(works, jobs, progress)
+        failures: list[Failure] = []
+        for alone in (False, True):
+            chosen = [work for work in works if work.task.study.alone is alone]
+            waiting = [(work, unit) for work in chosen for unit in work.open.values()]
+            for work in chosen:
+                if not work.open:
+                    yield work.task, work.finish()
+            for work, unit, failure in _computed(waiting, 1 if alone else jobs, folder):
+                meter.advance(unit, alone)
+                if failure is not None:
+                    failures.append(failure)
+                    continue
+                del work.open[unit.key]
+                if not work.open:
+                    yield work.task, work.finish()
+        if failures:
+            raise UnitError(
+                f"{len(failures)} of {meter.total} units failed; all others are kept, and the same command tries these "
+                f"again. The first: {failures[0]}"
+            )
 
 
-def check(tasks: Sequence[Task], data_dir: Path) -> None:
+class _Work:
+    """A task under way: which units are open."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.open = _unfinished(task)
+
+    def finish(self) -> list[Row]:
+        return Store(self.task.study, self.task.folder).finish(self.task.units, self.task.config)
+
+
+class Failure(NamedTuple):
+    """What became of a unit instead of rows: words alone, since not every exception travels between processes."""
+
+    study: str
+    at: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.study}, {self.at}: {self.error}"
+
+
+def _unfinished(task: Task) -> dict[str, Unit]:
+    store = Store(task.study, task.folder)
+    return {unit.key: unit for unit in task.units if store.rows(unit) is None}
+
+
+def _check(tasks: Sequence[Task], data_dir: Path) -> None:
     """Raise what would stop the tasks later: data that are missing or damaged, results that would be lost."""
-    known = {entry.name: entry for entry in entries()}
-    for name in dict.fromkeys(name for task in tasks for name in task.config.datasets if name in known):
-        for file in known[name].files:
-            read_file(known[name], file, data_dir)
     for task in tasks:
         lost = Store(task.study, task.folder).strangers(task.units)
         if lost:
@@ -105,87 +145,75 @@ def check(tasks: Sequence[Task], data_dir: Path) -> None:
                 f"{task.folder} has a table with {lost} units that are not asked for now, and would lose them: choose "
                 "another folder with --out, or at least as many seeds"
             )
+    known = {entry.name: entry for entry in entries()}
+    needed = dict.fromkeys(name for task in tasks if _unfinished(task) for name in task.config.datasets)
+    for name in needed.keys() & known.keys():
+        for file in known[name].files:
+            read_file(known[name], file, data_dir)
 
 
 class _Meter:
     """Counts units, and guesses the time left from their declared work."""
 
-    def __init__(self, units: Sequence[Unit], report: Callable[[Progress], None]) -> None:
-        self._report, self._begun = report, time.monotonic()
-        self._done, self._total = 0, len(units)
-        self._work, self._left = 0.0, sum(unit.work for unit in units)
+    def __init__(self, works: Sequence[_Work], jobs: int, report: Callable[[Progress], None]) -> None:
+        self._report, self._begun, self._jobs = report, time.monotonic(), jobs
+        self.total = sum(len(work.task.units) for work in works)
+        self._done = self.total - sum(len(work.open) for work in works)
+        self._left = {
+            alone: sum(unit.work for each in works if each.task.study.alone is alone for unit in each.open.values())
+            for alone in (False, True)
+        }
+        self._work = 0.0
+        report(Progress(self._done, self.total, None))
 
-    def skip(self, unit: Unit) -> None:
-        """Count a unit of an earlier run."""
+    def advance(self, unit: Unit, alone: bool) -> None:
+        """Count a unit of this run; those that run beside it are taken as half done."""
+        jobs = 1 if alone else self._jobs
         self._done += 1
-        self._left -= unit.work
-        self._report(Progress(self._done, self._total, None))
-
-    def advance(self, unit: Unit) -> None:
-        """Count a unit of this run."""
-        self._done += 1
-        self._left -= unit.work
+        self._left[alone] = max(self._left[alone] - unit.work, 0.0)
         self._work += unit.work
-        passed = time.monotonic() - self._begun
-        self._report(Progress(self._done, self._total, max(self._left, 0.0) * passed / self._work))
+        under_way = min(0.5 * (jobs - 1) * unit.work, self._left[alone])
+        rate = (time.monotonic() - self._begun) / (self._work + under_way)
+        left = rate * ((self._left[False] - under_way * (not alone)) + self._left[True] * jobs)
+        self._report(Progress(self._done, self.total, left))
 
 
-def _unfinished(task: Task, store: Store, meter: _Meter) -> dict[str, Unit]:
-    found = {}
-    for unit in task.units:
-        if store.rows(unit) is None:
-            found[unit.key] = unit
-        else:
-            meter.skip(unit)
-    return found
-
-
-def _computed(waiting: Sequence[tuple[Task, Unit]], jobs: int, data_dir: Path) -> Iterator[tuple[Task, Unit]]:
-    """Yield tasks and units as they get done, those with the most work first."""
+def _computed(
+    waiting: Sequence[tuple[_Work, Unit]], jobs: int, data_dir: Path
+) -> Iterator[tuple[_Work, Unit, Failure | None]]:
+    """Yield units as they get done or fail, those with the most work first."""
     if not waiting:
         return
-    failed: list[tuple[Task, Unit, BaseException]] = []
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, len(waiting)), context, initializer=_one_thread)
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(min(jobs, len(waiting), _MOST), context, initializer=_one_thread)
     try:
-        futures: dict[Future[None], tuple[Task, Unit]] = {
-            pool.submit(_compute, task.study, unit, task.folder, data_dir): (task, unit)
-            for task, unit in sorted(waiting, key=lambda pair: -pair[1].work)
+        futures: dict[Future[Failure | None], tuple[_Work, Unit]] = {
+            pool.submit(_compute, work.task.study, unit, work.task.folder, data_dir): (work, unit)
+            for work, unit in sorted(waiting, key=lambda pair: -pair[1].work)
         }
         for future in as_completed(futures):
-            error = future.exception()
-            if error is None:
-                yield futures[future]
-            elif isinstance(error, BrokenProcessPool):
-                raise ConvergenceError(
-                    "a worker process was killed, perhaps for want of memory: give fewer --jobs; what is done is kept"
-                ) from error
-            else:
-                failed.append((*futures[future], error))
-    except BaseException:
-        _stop(pool)
+            yield *futures[future], future.result()
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()  # in the middle of its unit
+        if isinstance(error, BrokenProcessPool):
+            raise UnitError(
+                "a worker process was killed, perhaps for want of memory: give fewer --jobs; what is done is kept"
+            ) from error
         raise
     pool.shutdown()
-    if failed:
-        task, unit, error = failed[0]
-        raise ConvergenceError(
-            f"{len(failed)} of {len(waiting)} units failed; the others are kept. The first, of {task.study.name}, at "
-            f"{dict(unit.at)}: {type(error).__name__}: {error}"
-        ) from error
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the workers in the middle of their units."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    for child in multiprocessing.active_children():
-        child.terminate()
-
-
-def _compute(study: Study, unit: Unit, folder: Path, data_dir: Path) -> None:
+def _compute(study: Study, unit: Unit, folder: Path, data_dir: Path) -> Failure | None:
     """Compute one unit and write it down: this runs in a worker."""
     begun = time.monotonic()
-    rows = study.run(unit, data_dir)
-    Store(study, folder).keep(unit, rows, time.monotonic() - begun)
+    try:
+        rows = study.run(unit, data_dir)
+        keep_unit(study, folder, unit, rows, time.monotonic() - begun)
+    except Exception as error:
+        return Failure(study.name, f"{dict(unit.at)}", f"{type(error).__name__}: {error}")
+    return None
 
 
 def _one_thread() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -94,7 +94,8 @@ def _markdown(table: Table) -> str:
 
 def _settings(name: str, record: Mapping[str, Any]) -> dict[str, str]:
     """Return what the page says about how it was made, by name."""
-    versions, machine = record["versions"], record["machine"]
+    machines = [each["machine"] for each in record["environments"]]
+    versions = [each["versions"] for each in record["environments"]]
     config = {key: value for key, value in record["config"].items() if key not in ("seeds", "datasets")}
     return {
         "Command": _command(name, record["config"]),
@@ -102,8 +103,8 @@ def _settings(name: str, record: Mapping[str, Any]) -> dict[str, str]:
         "Seeds": f"0 to {record['config']['seeds'] - 1}" if record["config"]["seeds"] > 1 else "0",
         "Configuration": ", ".join(f"{key} = {_words(value)}" for key, value in config.items()),
         "Work": f"{record['units']} units, {record['seconds'] / 60:.1f} minutes of one core, {record['rows']} rows",
-        "Machine": f"{machine['processor'] or machine['system']}, {machine['cores']} cores",
-        "Versions": ", ".join(f"{key} {value}" for key, value in versions.items()),
+        "Machine": _each(f"{each['processor'] or each['system']}, {each['cores']} cores" for each in machines),
+        "Versions": _each(", ".join(f"{key} {value}" for key, value in each.items()) for each in versions),
     }
 
 
@@ -115,6 +116,10 @@ def _command(name: str, config: Mapping[str, Any]) -> str:
     words += ["--quick"] if quick else []
     words += [] if seeds == study.config(quick).seeds else [f"--seeds {seeds}"]
     return " ".join(words)
+
+
+def _each(descriptions: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(descriptions))
 
 
 def _words(value: Any) -> str:
