@@ -6,14 +6,14 @@ import io
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.files import StrPath
+from notsodeep.report.drawing import DPI as DPI
+from notsodeep.report.drawing import panels
 from notsodeep.report.files import write_bytes
 from notsodeep.report.panels import draw_activations, draw_eigenvalues, draw_entries, draw_slopes
 
-DPI = 150
 _WIDTH, _HEIGHT = 12.0, 4.4  # inches, the height for each kernel
 
 
@@ -23,16 +23,13 @@ def twin_figure(result: TwinResult) -> Figure:
     Of two kernels each has a row; beside the entries of the second one, the slopes of the activations.
     """
     kernels = list(result.evidence)
-    size = (_WIDTH, _HEIGHT * len(kernels))
-    figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1))
-    figure.set_facecolor("white")
-    panels = figure.subplots(len(kernels), 3, squeeze=False)
-    for kernel, (left, _, right) in zip(kernels, panels, strict=True):
+    figure, grid = panels(len(kernels), 3, (_WIDTH, _HEIGHT * len(kernels)))
+    for kernel, (left, _, right) in zip(kernels, grid, strict=True):
         draw_eigenvalues(left, result, kernel)
         draw_entries(right, result, kernel)
-    draw_activations(panels[0, 1], result)
+    draw_activations(grid[0, 1], result)
     if len(kernels) > 1:
-        draw_slopes(panels[1, 1], result)
+        draw_slopes(grid[1, 1], result)
     return figure
 
 

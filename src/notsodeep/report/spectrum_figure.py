@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.experiments.spectrum import SpectrumResult
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import panels
 from notsodeep.report.spectrum_panels import draw_bulk, draw_isolated
 
 _SIZE = (10.0, 4.4)  # inches
@@ -15,12 +14,9 @@ _RATIO = (2.4, 1.0)
 
 def spectrum_figure(result: SpectrumResult) -> Figure:
     """Return the picture: histogram and predicted density of the bulk, isolated eigenvalues on an axis of their own."""
-    figure = Figure(figsize=_SIZE, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1))
-    figure.set_facecolor("white")
-    if not result.isolated:
-        draw_bulk(figure.subplots(), result)
-        return figure
-    left, right = figure.subplots(1, 2, width_ratios=_RATIO)
-    draw_bulk(left, result)
-    draw_isolated(right, result)
+    columns = 2 if result.isolated else 1
+    figure, grid = panels(1, columns, _SIZE, width_ratios=_RATIO[:columns])
+    draw_bulk(grid[0, 0], result)
+    if result.isolated:
+        draw_isolated(grid[0, 1], result)
     return figure

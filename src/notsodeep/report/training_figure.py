@@ -7,12 +7,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from notsodeep.experiments.training import TrainingResult
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, VERMILION, set_legend, set_title, shortened
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import BLACK, BLUE, GREEN, VERMILION, panels, set_legend, set_title, shortened
 from notsodeep.report.spectrum_wording import model_words
 from notsodeep.report.training_wording import test_words
 
@@ -22,11 +20,9 @@ _DECADES = 20.0  # ratio of losses from which their axis is logarithmic
 
 def training_figure(result: TrainingResult) -> Figure:
     """Return the picture: loss on the left, share of right answers on the right."""
-    figure = Figure(figsize=_SIZE, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.06, w_pad=0.1, h_pad=0.1))
-    figure.set_facecolor("white")
-    left, right = figure.subplots(1, 2)
-    _draw_loss(left, result)
-    _draw_accuracy(right, result)
+    figure, grid = panels(1, 2, _SIZE)
+    _draw_loss(grid[0, 0], result)
+    _draw_accuracy(grid[0, 1], result)
     return figure
 
 
