@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
-from notsodeep.report.reproduction.accuracy import PRESENTATION
+from notsodeep.report.reproduction.accuracy import PRESENTATION, _lead, _Point
 
 BEHIND = {"deq": 0.0, "matched": 0.002, "plain": 0.03}
 
@@ -59,7 +59,10 @@ def test_data_without_published_accuracies():
 def test_the_pattern_with_its_numbers():
     found = PRESENTATION.findings(rows())
     relu = next(sentence for sentence in found if sentence.startswith("ReLU, SGD"))
-    assert "the DEQ is +0.20 to +0.20 points ahead of its matched network and +3.00 to +3.00 ahead" in relu
+    words = (
+        "the accuracy of the DEQ less that of its matched network is +0.20 points, less that of the plain one +3.00;"
+    )
+    assert words in relu
     assert "in 2 of 2 cases" in relu
     assert found[-1] == (
         "In every case the matched network is nearer to the DEQ than the plain one, by two standard errors."
@@ -71,7 +74,7 @@ def test_models_of_the_published_code():
     given = rows() + official
     second = PRESENTATION.findings(given)[1]
     assert re.search(
-        r"figure: ReLU matched network \+1.50 to \+1.50 with ours, \+0.70 to \+0.70 with theirs; tanh", second
+        r"figure: ReLU matched network \+1.50 with ours, \+0.70 with theirs; tanh", second
     )
     cells = dict(PRESENTATION.tables(given)[0].rows)
     assert cells["ReLU matched network, of the published code"] == ("91.80 ± 0.06", "")
@@ -80,7 +83,7 @@ def test_models_of_the_published_code():
 
 def test_where_the_pattern_does_not_hold():
     last = PRESENTATION.findings(rows(gaps=BEHIND | {"plain": 0.0022}))[-1]
-    assert last.startswith("The pattern does not hold everywhere")
+    assert last.startswith("The pattern does not hold everywhere: in 8 of 8 cases")
     assert "tanh on MNIST by SGD at 512, 1024" in last
     last = PRESENTATION.findings(rows(gaps=BEHIND | {"plain": -0.001}))[-1]
     assert "ReLU on MNIST by Adam at 512, 1024" in last
@@ -94,7 +97,7 @@ def test_tables_have_ours_beside_the_published():
     assert ours.header == ("model", "width 512", "width 1024")
     assert cells["ReLU DEQ"] == ("92.80 ± 0.06", "93.40 ± 0.06")
     assert cells["ReLU DEQ, published"] == ("92.8", "93.4")
-    gaps = dict(tables["Points ahead of the shallow networks: MNIST, Adam"].rows)
+    gaps = dict(tables["Accuracy of the DEQ less that of shallow networks, points: MNIST, Adam"].rows)
     assert gaps["tanh DEQ less tanh plain network"] == ("3.00 ± 0.08", "3.00 ± 0.08")
     assert "published" not in str(tables["Test accuracy, %: MNIST, Adam"].rows)
 
@@ -102,7 +105,20 @@ def test_tables_have_ours_beside_the_published():
 def test_one_seed_has_no_error():
     table = PRESENTATION.tables(rows(seeds=1))[0]
     assert dict(table.rows)["ReLU DEQ"] == ("92.80", "93.40")
-    assert PRESENTATION.findings(rows(seeds=1))
+    assert PRESENTATION.findings(rows(seeds=1))[-1].startswith("One seed has no standard error")
+
+
+@pytest.mark.parametrize(("matched", "plain"), [(-0.4, -1.0), (0.3, -1.0), (0.4, 0.9)])
+def test_the_standard_error_of_a_lead_is_that_of_many_repetitions(matched, plain):
+    """``|d - p| - |d - m|`` over draws of three independent means, with the DEQ outside or between."""
+    rng, n = np.random.default_rng(0), 4000
+    spread = {"deq": 0.05, "matched": 0.08, "plain": 0.03}
+    truth = {"deq": 0.0, "matched": matched, "plain": plain}
+    drawn = {model: truth[model] + spread[model] * rng.standard_normal((n, 3)) for model in truth}
+    d, m, p = (drawn[model].mean(axis=1) for model in ("deq", "matched", "plain"))
+    leads = np.abs(d - p) - np.abs(d - m)
+    errors = [_lead(_Point("mnist", "relu", "sgd", 512, {k: v[i] for k, v in drawn.items()})).error for i in range(400)]
+    assert abs(np.sqrt(np.mean(np.square(errors))) / leads.std() - 1.0) < 0.05
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "digits"])

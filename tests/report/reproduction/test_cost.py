@@ -20,7 +20,12 @@ def made(seeds=2, equal_accuracy=True, peak=10.0):
                 deq = {"products": 12, "flops": 8e9, "weights": 4.0, "seconds": 0.2, "ratio": 1.0, "peak": peak}
                 twin = deq | {"products": 2, "flops": 2e9, "seconds": 0.04, "ratio": 5.0 + seed, "peak": peak and 4.0}
                 state = {"iterations": 11, "tolerance": 1.2e-5}
-                measured = [("deq", width, 0.90, deq | state), ("equal width", width, 0.89, twin)]
+                loose = deq | {"seconds": 0.1, "ratio": 2.0, "iterations": 5, "tolerance": 0.01}
+                measured = [
+                    ("deq", width, 0.90, deq | state),
+                    ("deq, loose", width, 0.895, loose),
+                    ("equal width", width, 0.89, twin),
+                ]
                 if equal_accuracy and width == 100:
                     measured.append(("equal accuracy", width + 20 * seed, 0.91, twin | {"flops": 4e9}))
                     measured += [("ladder", wide, 0.8 + wide / 1e3, dict.fromkeys(twin)) for wide in (70, 100, 140)]
@@ -40,19 +45,22 @@ def test_findings_have_the_numbers_of_the_rows(rows):
     assert len(found) == 6
     assert found[0] == (
         "ReLU, width 100: a forward pass of the DEQ (11 iterations, to a relative step of 1.2e-05) takes 5.5 times as "
-        "long as that of the twin of equal width, 4 times the operations and 2.5 times the peak memory."
+        "long, 4 times the operations and 2.5 times the peak memory, beside the twin of equal width. To a relative "
+        "step of 0.01 only (5 iterations) it takes 2.8 times as long."
     )
     assert found[1] == (
-        "ReLU: a twin is as accurate as a DEQ of width 100 at 1.10 ± 0.10 times its width (90.0 %, drawn at that width "
-        "91.0 %, at the width of the DEQ 89.0 %); the DEQ takes 5.5 times as long as that of the twin of equal "
-        "accuracy, 2 times the operations and 2.5 times the peak memory."
+        "ReLU: the line through the accuracies of twins reaches that of the DEQ of width 100 at 1.10 ± 0.10 times its "
+        "width (90.0 %, drawn at that width 91.0 %, at the width of the DEQ 89.0 %). Beside a twin of that width, a "
+        "forward pass of the DEQ takes 5.5 times as long, 2 times the operations and 2.5 times the peak memory. To a "
+        "relative step of 0.01 only (5 iterations), where its accuracy is 89.5 % and not 90.0 %, it takes 2.8 times as "
+        "long."
     )
 
 
 def test_tables_compare_deq_and_twin(rows):
     at_width, at_accuracy = PRESENTATION.tables(rows)
     assert [label for label, _ in at_width.rows] == ["ReLU, 100", "ReLU, 400", "tanh, 100", "tanh, 400"]
-    assert at_width.rows[0][1] == ("12 : 2", "200 ms : 40 ms", "5.5", "8 : 2", "4", "10 : 4", "4 : 4")
+    assert at_width.rows[0][1] == ("12 : 2", "200 ms : 40 ms", "5.5", "2.75", "8 : 2", "4", "10 : 4", "4 : 4")
     assert [label for label, _ in at_accuracy.rows] == ["ReLU, 100", "tanh, 100"]
     assert at_accuracy.rows[0][1][:2] == ("110 (1.10 ± 0.10 times)", "90.0 % : 91.0 %")
     for table in (at_width, at_accuracy):

@@ -146,7 +146,7 @@ def _weights_seed(at: Any) -> int:
     return 3 * int(at["seed"]) + _SEEDS[at["model"]]
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=1)
 def balanced(name: str, train_per_class: int, test_per_class: int, data_dir: Path | None) -> Balanced:
     """Return so many samples of each class, drawn from the two parts of a data set; always the same ones.
 

@@ -30,6 +30,9 @@ from notsodeep.spec import DEQ, MLP
 LADDER = tuple(2.0 ** (step / 4) for step in range(-2, 3))
 """Widths of twins whose accuracies are measured, over the width of the DEQ"""
 MEASURED = ("products", "flops", "iterations", "tolerance", "weights", "seconds", "ratio")
+LOOSE = "deq, loose"
+"""Role of the DEQ whose states are computed to :data:`LOOSE_TOLERANCE` only, as in the study of accuracies"""
+LOOSE_TOLERANCE = 1e-2
 _APART = 1000  # between the seeds of the twins of two draws
 _FURTHEST = 4.0  # times wider or narrower than the DEQ: the line through the ladder is followed no further
 _MIB = 8 * 2**20
@@ -99,12 +102,13 @@ def _work(config: CostConfig, width: int) -> float:
 def run(unit: Unit, data_dir: Path | None) -> list[Row]:
     """Return a row for each network: the DEQ, its twin of equal width, that of equal accuracy, and those of the ladder.
 
-    All in float32, at the default tolerance of the states. ``seconds`` (of a forward pass of the hidden layers on a
-    batch of training samples, the median of interleaved rounds), ``ratio`` (of the DEQ's time to it, the median over
-    rounds) and ``peak`` (MiB of resident memory in a fresh process, beyond weights and samples) are measured, and
-    **differ from run to run**; all else is the same whenever it is called, but for rounding. ``products`` are those
-    with the weights of a hidden layer, ``flops`` two for each multiplication in them, without activations, for the rows
-    of the batch that are still iterated. ``accuracy`` is that of a readout by ridge regression on ``n`` samples.
+    All in float32. The DEQ is there twice: at the default tolerance of the states, and at :data:`LOOSE_TOLERANCE`.
+    ``seconds`` (of a forward pass of the hidden layers on a batch of training samples, the median of interleaved
+    rounds), ``ratio`` (of the DEQ's time to it, the median over rounds) and ``peak`` (MiB of resident memory in a fresh
+    process, beyond weights and samples) are measured, and **differ from run to run**; all else is the same whenever it
+    is called, but for rounding. ``products`` are those with the weights of a hidden layer, ``flops`` two for each
+    multiplication in them, without activations, for the rows of the batch that are still iterated. ``accuracy`` is
+    that of a readout by ridge regression on ``n`` samples.
 
     The width of equal accuracy is where the straight line through the accuracies of the ladder, in the logarithm of the
     width, reaches the accuracy of the DEQ; at most four times the DEQ's either way.
@@ -112,7 +116,7 @@ def run(unit: Unit, data_dir: Path | None) -> list[Row]:
     at: dict[str, Any] = dict(unit.at)
     samples = load_samples(at["dataset"], n=at["n"], n_test=at["n_test"], seed=at["seed"], data_dir=data_dir)
     p, width, seed = samples.train.p, at["deq_width"], at["seed"]
-    networks = {role: draw(at, role, p, width) for role in ("deq", "equal width")}
+    networks = {role: draw(at, role, p, width) for role in ("deq", LOOSE, "equal width")}
     right: dict[str, float | None] = dict.fromkeys(networks)
     ladder: dict[int, float] = {}
     if at["equal_accuracy"]:
@@ -137,10 +141,11 @@ def run(unit: Unit, data_dir: Path | None) -> list[Row]:
 
 
 def draw(at: Mapping[str, Any], role: str, p: int, width: int) -> Network:
-    """Return the DEQ of a unit for the role ``"deq"``, else its twin, with ``p`` inputs, in float32."""
+    """Return the DEQ of a unit for the roles of one, else its twin, with ``p`` inputs, in float32."""
     spec = DEQ(at["activation"], at["sigma_a2"], at["sigma_b2"])
-    if role == "deq":  # other weights than a twin's, of which it would share some
-        return DEQNetwork(spec, p, width, seed=at["seed"] + LARGEST_SEED + 1, dtype=torch.float32)
+    if role in ("deq", LOOSE):  # other weights than a twin's, of which it would share some
+        tol = LOOSE_TOLERANCE if role == LOOSE else None
+        return DEQNetwork(spec, p, width, seed=at["seed"] + LARGEST_SEED + 1, dtype=torch.float32, tol=tol)
     twin: MLP = match(spec).spec  # type: ignore[assignment]  # one kernel makes no parallel branches
     return ExplicitNetwork(twin, p, width, seed=at["seed"], dtype=torch.float32)
 

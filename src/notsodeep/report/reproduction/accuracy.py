@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from notsodeep.experiments.reproduction.rows import Mean, column, difference, di
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, set_title
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import data_words, mean_words, phi_words
+from notsodeep.report.reproduction.words import data_words, mean_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 _STYLES = {"deq": (BLUE, "o", "-"), "matched": (VERMILION, "s", "--"), "plain": (GREEN, "^", ":")}
@@ -120,32 +121,45 @@ def _pattern(points: Sequence[_Point]) -> list[str]:
         closer = sum(abs(a) < abs(b) for a, b in zip(gaps["matched"], gaps["plain"], strict=True))
         at = f"widths from {_WIDE} on" if wide[0].width >= _WIDE else "all widths here"
         found.append(
-            f"{phi_words(phi)}, {_OPTIMIZERS[optimizer]}, {at}: the DEQ is {_range(gaps['matched'])} points ahead of "
-            f"its matched network and {_range(gaps['plain'])} ahead of the plain one; the matched network is the "
-            f"nearer one in {closer} of {len(wide)} cases."
+            f"{phi_words(phi)}, {_OPTIMIZERS[optimizer]}, {at}: the accuracy of the DEQ less that of its matched "
+            f"network is {_range(gaps['matched'])} points, less that of the plain one {_range(gaps['plain'])}; the "
+            f"matched network is the nearer one in {closer} of {len(wide)} cases."
         )
     return found
 
 
 def _exceptions(points: Sequence[_Point]) -> list[str]:
     """Say where the matched network is not seen to be nearer to the DEQ than the plain one."""
+    if min(len(values) for point in points for values in point.values.values()) < 2:
+        return ["One seed has no standard error: nothing is said of where the pattern does not hold."]
     places: dict[tuple[str, str, str], list[str]] = {}
     for point in points:
-        matched, plain = point.behind("matched"), point.behind("plain")
-        lead = abs(plain.value) - abs(matched.value)
-        if not lead > _SPREAD * np.hypot(matched.error, plain.error):
+        if not _lead(point).value > _SPREAD * _lead(point).error:
             place = point.optimizer, point.activation, point.dataset
             places.setdefault(place, []).append(f"{point.width}")
     if not places:
         return ["In every case the matched network is nearer to the DEQ than the plain one, by two standard errors."]
-    listed = "; ".join(
+    several = "; ".join(
         f"{phi_words(phi)} on {data_words(dataset)} by {_OPTIMIZERS[optimizer]} at {', '.join(widths)}"
         for (optimizer, phi, dataset), widths in places.items()
     )
     return [
-        "The pattern does not hold everywhere: the matched network is not nearer to the DEQ than the plain one by two "
-        f"standard errors at these widths: {listed}."
+        f"The pattern does not hold everywhere: in {sum(map(len, places.values()))} of {len(points)} cases the matched "
+        "network is not nearer to the DEQ than the plain one by two standard errors, which are themselves uncertain "
+        f"with so few seeds; at these widths: {several}."
     ]
+
+
+def _lead(point: _Point) -> Mean:
+    """Return how much nearer to the DEQ the matched network is, ``|d - p| - |d - m|``, for means d, p and m.
+
+    With d outside of m and p, it is plus or minus ``m - p``; between them, ``2 d - m - p`` up to the sign.
+    """
+    deq, matched, plain = (point.at(model) for model in MODELS)
+    between = (deq.value - matched.value) * (deq.value - plain.value) < 0.0
+    value = abs(deq.value - plain.value) - abs(deq.value - matched.value)
+    error = math.hypot(2.0 * deq.error * between, matched.error, plain.error)
+    return Mean(value, error, deq.n)
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -171,7 +185,11 @@ def _accuracies(points: Sequence[_Point]) -> Table:
         if any(official in point.values for point in chosen):
             cells = tuple(mean_words(point.at(official)) if official in point.values else "" for point in chosen)
             lines.append((f"{_model(phi, model)}, of the published code", cells))
-    notes = [f"Mean over {len(points[0].values['deq'])} seeds ± its standard error; readout trained alone."]
+    n = len(points[0].values["deq"])
+    notes = [
+        f"Mean over {n} seeds ± its standard error; readout trained alone. A seed draws the weights and the order "
+        "of the samples; the samples are the same for all."
+    ]
     if points[0].dataset == "cifar10_features" and points[0].optimizer == "sgd":
         notes.append("The published numbers are of other features of CIFAR-10: patterns compare, levels do not.")
     return Table(_title("Test accuracy, %", points), _head(points), tuple(lines), tuple(notes))
@@ -185,7 +203,7 @@ def _differences(points: Sequence[_Point]) -> Table:
         )
         for phi, model in product(_once(points, "activation"), ("matched", "plain"))
     )
-    return Table(_title("Points ahead of the shallow networks", points), _head(points), lines)
+    return Table(_title("Accuracy of the DEQ less that of shallow networks, points", points), _head(points), lines)
 
 
 def _head(points: Sequence[_Point]) -> tuple[str, ...]:
@@ -259,7 +277,7 @@ def _model(phi: str, model: str) -> str:
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):+.2f} to {max(values):+.2f}"
+    return span_words(values, "{:+.2f}".format)
 
 
 def _once(points: Sequence[_Point], name: str) -> list[Any]:
