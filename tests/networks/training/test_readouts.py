@@ -51,7 +51,8 @@ def test_they_are_those_that_are_trained_one_after_the_other(net, together):
 def test_a_batch_may_be_larger_than_the_samples(net):
     X, y = data()
     chosen = settings(batch_size=100)
-    found = fit_readouts(net.features(X).detach(), y, net.readout.weight, [chosen])
+    found = fit_readouts(net.features(X), y, net.readout.weight, [chosen])
+    assert not found.requires_grad
     assert_close(found[0], trained(net, chosen), FUNCTIONAL)
 
 
@@ -78,6 +79,8 @@ def test_misuse(options, words):
         (torch.ones(3, 4), [0, 1, 1], r"features must have shape \(n, 2\)"),
         (torch.ones(3), [0, 1, 1], "features must have shape"),
         (torch.ones(3, 2), [0, 1], "y must be 3 integers"),
+        (torch.ones(3, 2, dtype=torch.float64), [0, 1, 1], "of one dtype, got torch.float64 and torch.float32"),
+        (torch.full((3, 2), float("nan")), [0, 1, 1], "features must be finite"),
         (torch.ones(3, 2), [0, 1, 2], "classes from 0 to 1"),
     ],
 )

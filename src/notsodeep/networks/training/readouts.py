@@ -67,6 +67,11 @@ def fit_readouts(
     classes, width = weight.shape
     if features.ndim != 2 or features.shape[1] != width:
         raise ValueError(f"features must have shape (n, {width}), as the weights have it, got {tuple(features.shape)}")
+    if features.dtype != weight.dtype:
+        raise ValueError(f"features and weight must be of one dtype, got {features.dtype} and {weight.dtype}")
+    features = features.detach()
+    if not torch.isfinite(features).all():
+        raise ValueError("features must be finite, got NaN or infinite values")
     n, k = len(features), len(settings)
     targets = checked_targets(y, n, first.loss, classes, weight).values
     W = weight.detach().repeat(k, 1)
