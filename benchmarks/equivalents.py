@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 
 import notsodeep as nsd
-from notsodeep.experiments.reproduction.error_vs_p import FORMS, KERNELS, equivalent_errors
+from notsodeep.experiments.reproduction.equivalent_errors import FORMS, equivalent_errors
+from notsodeep.experiments.reproduction.kernels import KERNELS
 
 ACTIVATIONS = ("relu", "tanh", "silu", "elu", "leaky_relu")
 

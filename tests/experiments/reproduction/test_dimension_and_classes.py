@@ -22,7 +22,8 @@ from notsodeep.experiments.reproduction.dimension_and_classes import (
     samples,
     units,
 )
-from notsodeep.experiments.reproduction.error_vs_p import CK, PAPER, PAPERS_NTK
+from notsodeep.experiments.reproduction.equivalent_errors import PAPER
+from notsodeep.experiments.reproduction.kernels import CK, PAPERS_NTK
 from notsodeep.experiments.reproduction.rows import where
 from tests.kernels.functions import FUNCTIONS
 from tests.reference import naive_equivalent as naive

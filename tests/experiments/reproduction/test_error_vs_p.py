@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
-from notsodeep.experiments.reproduction.error_vs_p import (
-    CK,
+from notsodeep.experiments.reproduction.equivalent_errors import (
     EXACT_SQUARES,
-    FULL,
-    FULL_NTK,
-    KERNELS,
     MEANS_IN_T,
     NORM_AWARE,
-    OFFICIAL_T,
     PAPER,
-    PAPERS_NTK,
-    QUICK,
-    WITHIN_TAU0,
     equivalent_errors,
+)
+from notsodeep.experiments.reproduction.error_vs_p import (
+    FULL,
+    OFFICIAL_T,
+    QUICK,
+    STUDIED,
+    WITHIN_TAU0,
     official_traces,
     run,
     units,
 )
+from notsodeep.experiments.reproduction.kernels import CK, KERNELS, NTK, PAPERS_NTK
 from notsodeep.experiments.reproduction.rows import where
 from notsodeep.experiments.reproduction.study import Unit
 from tests.kernels.functions import FUNCTIONS
@@ -61,7 +61,7 @@ def test_a_unit_gives_the_same_rows_again_and_they_repeat_it():
     assert again == rows("relu", 64)
     assert all(row.items() >= unit("relu", 64).at.items() for row in again)
     assert [(row["kernel"], row["form"]) for row in again] == [
-        *((kernel, form) for kernel in KERNELS for form in (PAPER, OFFICIAL_T, MEANS_IN_T, NORM_AWARE, EXACT_SQUARES)),
+        *((kernel, form) for kernel in STUDIED for form in (PAPER, OFFICIAL_T, MEANS_IN_T, NORM_AWARE, EXACT_SQUARES)),
         (CK, WITHIN_TAU0),
     ]
 
@@ -73,7 +73,7 @@ def known_setting(p=64, seed=0):
 
 
 def naive_error(deq, X, bar, kernel):
-    exact = nsd.ck(deq, X) if kernel == CK else nsd.ntk(deq, X, trainable=KERNELS[kernel][1])
+    exact = nsd.ck(deq, X) if kernel == CK else nsd.ntk(deq, X, trainable=KERNELS[kernel].trainable)
     values = [np.abs(np.linalg.eigvalsh(matrix)).max() for matrix in (exact - bar, exact)]
     return values[0] / values[1]
 
@@ -83,7 +83,7 @@ def naive_error(deq, X, bar, kernel):
 def test_errors_of_the_papers_form_are_those_of_the_naive_matrix(kernel, form):
     gm, X, y, _ = known_setting()
     tau0 = float(np.sqrt((X**2).sum(axis=1).mean()))
-    trained = {CK: None, PAPERS_NTK: ("recurrent", "readout"), FULL_NTK: ("recurrent", "input", "readout")}[kernel]
+    trained = {CK: None, PAPERS_NTK: ("recurrent", "readout"), NTK: ("recurrent", "input", "readout")}[kernel]
     numbers = naive.deq_numbers(FUNCTIONS["relu"], 0.2, 0.8, tau0, trained)
     bar = naive.matrix(numbers, tau0, X, y, gm.means, [gm.covariance(a) for a in range(2)])
     more = {PAPER: lambda a, b: 0.0, OFFICIAL_T: partial(wrong_less_right, gm, y), MEANS_IN_T: partial(of_means, gm)}
@@ -128,7 +128,7 @@ def test_the_official_trace_multiplies_entries_of_centred_covariances():
 def test_another_t_is_that_of_statistics_with_it():
     _, X, _, stats = known_setting()
     other = np.array([[0.3, -0.1], [-0.1, 0.7]])
-    deq, kernels = nsd.DEQ("silu", tau0=float(np.sqrt(stats.squared_norms.mean()))), {PAPERS_NTK: KERNELS[PAPERS_NTK]}
+    deq, kernels = nsd.DEQ("silu", tau0=float(np.sqrt(stats.squared_norms.mean()))), (PAPERS_NTK,)
     forms = {PAPER: {"order": "paper"}}
     found = equivalent_errors(deq, X, stats, kernels, forms, traces={"other": other})[PAPERS_NTK, "other"]
     assert_close(found, equivalent_errors(deq, X, replace(stats, T=other), kernels, forms)[PAPERS_NTK, PAPER], SPECTRAL)

@@ -9,7 +9,6 @@ import torch
 import notsodeep as nsd
 from notsodeep.experiments.reproduction.finite_width import (
     FULL,
-    KERNELS,
     QUICK,
     STUDY,
     designs,
@@ -19,6 +18,7 @@ from notsodeep.experiments.reproduction.finite_width import (
     samples,
     units,
 )
+from notsodeep.experiments.reproduction.kernels import KERNELS
 from notsodeep.experiments.reproduction.rows import column, where
 from notsodeep.networks import empirical_ck, empirical_ntk, sampled_kernel
 from tests.tolerances import FROBENIUS, PER_SAMPLE, SIX_DIGITS, SPECTRAL, STANDARD_ERRORS, assert_close

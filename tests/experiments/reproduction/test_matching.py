@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import notsodeep as nsd
+from notsodeep.experiments.reproduction.draws import draw
 from notsodeep.experiments.reproduction.matching import DESIGNS, FULL, QUICK, Design, designed, run, units
 from notsodeep.experiments.reproduction.published_networks import figure_design, training_deq, training_design
 from notsodeep.experiments.reproduction.rows import column, where
-from notsodeep.experiments.reproduction.spectrum import draw
 from notsodeep.networks import sampled_kernel
 from tests.tolerances import KERNEL_STATISTICS, ROUNDING, SIX_DIGITS, assert_close
 

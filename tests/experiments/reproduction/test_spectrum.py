@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import notsodeep as nsd
+from notsodeep.experiments.reproduction.draws import draw
 from notsodeep.experiments.reproduction.rows import column, where
 from notsodeep.experiments.reproduction.spectrum import (
     DISTANCES,
@@ -18,7 +19,6 @@ from notsodeep.experiments.reproduction.spectrum import (
     STAND_INS,
     STUDY,
     distances,
-    draw,
     kolmogorov,
 )
 from notsodeep.experiments.reproduction.study import Unit

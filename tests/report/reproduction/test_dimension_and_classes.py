@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from notsodeep.experiments.reproduction.dimension_and_classes import FULL, NETWORK, NORMS, QUICK, STUDIED, units
-from notsodeep.experiments.reproduction.error_vs_p import CK, EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
+from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
+from notsodeep.experiments.reproduction.kernels import CK
 from notsodeep.report.reproduction.dimension_and_classes import PRESENTATION
 from tests.tolerances import ROUNDING, SPECTRAL, assert_close
 

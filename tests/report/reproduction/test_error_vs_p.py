@@ -5,16 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from notsodeep.experiments.reproduction.error_vs_p import (
-    CK,
-    EXACT_SQUARES,
-    KERNELS,
-    MEANS_IN_T,
-    NORM_AWARE,
-    OFFICIAL_T,
-    PAPER,
-    WITHIN_TAU0,
-)
+from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
+from notsodeep.experiments.reproduction.error_vs_p import OFFICIAL_T, STUDIED, WITHIN_TAU0
+from notsodeep.experiments.reproduction.kernels import CK
 from notsodeep.experiments.reproduction.rows import where
 from notsodeep.report.reproduction.error_vs_p import PRESENTATION, exponents
 from tests.tolerances import ROUNDING, assert_close
@@ -35,7 +28,7 @@ def made(law=lambda p: p**-0.5, activations=("relu", "tanh"), seeds=3, sizes=SIZ
         for p in sizes:
             for seed in range(seeds):
                 size = (1.0 + 0.01 * seed) * law(p)
-                for kernel in KERNELS:
+                for kernel in STUDIED:
                     for form, level in LEVELS.items():
                         level = LEVELS[PAPER] if name == "tanh" and form in (OFFICIAL_T, MEANS_IN_T) else level
                         rows.append(row(name, p, seed, kernel, form, level * size))

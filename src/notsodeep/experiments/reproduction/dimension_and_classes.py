@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,11 @@ import numpy as np
 
 from notsodeep.checks import FloatArray
 from notsodeep.data import GaussianMixture, Statistics
-from notsodeep.experiments.reproduction.error_vs_p import (
-    CK,
-    KERNELS,
-    MEANS_IN_T,
-    PAPERS_NTK,
-    equivalent_errors,
-    traces_with_means,
-)
+from notsodeep.experiments.reproduction.equivalent_errors import MEANS_IN_T, equivalent_errors, traces_with_means
+from notsodeep.experiments.reproduction.kernels import CK, PAPERS_NTK, matched
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
 from notsodeep.experiments.samples import ASPECT, MIXTURE
 from notsodeep.kernels.distance import relative_distance
-from notsodeep.matching import Match, match
 from notsodeep.matching.fidelity import kernel_pairs
 from notsodeep.spec import DEQ
 
@@ -37,7 +29,7 @@ ONE_NORM, GAUSSIAN, FACTORS, EIGENVALUES = "one norm", "Gaussian", "scale factor
 whose square has the coefficient of variation ``level``; by ten eigenvalues that hold the share ``level`` of a trace"""
 NETWORK = "network"
 """The matched network's exact kernel, among the forms of the equivalent"""
-STUDIED = {name: KERNELS[name] for name in (CK, PAPERS_NTK)}
+STUDIED = (CK, PAPERS_NTK)
 _LARGE = 10  # eigenvalues
 _SECONDS = 1.0
 _SECONDS_PER_PAIR = 8.0 / 3200**2
@@ -129,18 +121,11 @@ def run(unit: Unit, data_dir: Path | None = None) -> list[Row]:
     deq = DEQ(at["activation"], at["sigma_a2"], at["sigma_b2"])
     found = equivalent_errors(deq, X, stats, STUDIED, traces={MEANS_IN_T: traces_with_means(stats)})
     for kernel in STUDIED:
-        twin = _twin(at["activation"], at["sigma_a2"], at["sigma_b2"], kernel)
-        ((exact, network),) = kernel_pairs(twin, X).values()
+        ((exact, network),) = kernel_pairs(matched(deq, kernel), X).values()
         found[kernel, NETWORK] = relative_distance(exact, network).spectral
     norms = stats.squared_norms
     common = dict(at) | {"norm_cv": float(norms.std() / norms.mean())}
     return [common | {"kernel": kernel, "form": form, "error": error} for (kernel, form), error in found.items()]
-
-
-@cache
-def _twin(activation: str, sigma_a2: float, sigma_b2: float, kernel: str) -> Match:
-    name, trained = STUDIED[kernel]
-    return match(DEQ(activation, sigma_a2, sigma_b2), name, trainable=trained)
 
 
 def samples(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,32 +14,22 @@ import numpy as np
 
 from notsodeep.checks import FloatArray
 from notsodeep.data import GaussianMixture, Statistics
-from notsodeep.equivalents import coefficients, equivalent
 from notsodeep.errors import ScaleWarning
+from notsodeep.experiments.reproduction.equivalent_errors import (
+    FORMS,
+    MEANS_IN_T,
+    PAPER,
+    equivalent_errors,
+    traces_with_means,
+)
+from notsodeep.experiments.reproduction.kernels import CK, NTK, PAPERS_NTK
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
 from notsodeep.experiments.samples import ASPECT, MIXTURE
-from notsodeep.kernels import ck, ntk
-from notsodeep.kernels.distance import spectral_norm
-from notsodeep.spec import DEQ, Spec
+from notsodeep.spec import DEQ
 
-CK, PAPERS_NTK, FULL_NTK = "CK", "NTK {A, w}", "NTK"
-KERNELS: dict[str, tuple[str, Any]] = {
-    CK: ("ck", "all"),
-    PAPERS_NTK: ("ntk", ("recurrent", "readout")),
-    FULL_NTK: ("ntk", "all"),
-}
-"""Kernel and trained weights by the name in the table; the paper trains A and w"""
-PAPER, NORM_AWARE, EXACT_SQUARES = "paper", "norm-aware", "exact squares"
-FORMS: dict[str, dict[str, Any]] = {
-    PAPER: {"order": "paper"},
-    NORM_AWARE: {"order": "norm-aware"},
-    EXACT_SQUARES: {"order": "norm-aware", "quadratic": "exact"},
-}
-"""Options of :func:`notsodeep.equivalent` by the name in the table"""
+STUDIED = (CK, PAPERS_NTK, NTK)
 OFFICIAL_T = "paper, official T"
 """The paper's form with ``T_ab = tr(C_a^o o C_b^o) / p``, as the official scripts have it"""
-MEANS_IN_T = "paper, means in T"
-"""The paper's form with the squared products of class means, ``(mu_a . mu_b)^2 / p``, added to T"""
 WITHIN_TAU0 = "paper, tau0 of C"
 """The paper's form of the DEQ whose tau0 is the literal one, ``sqrt(tr C^o / p)``: without the class means"""
 _SECONDS = 45.0 / 4000**3  # of a unit on one core, by p^3
@@ -96,65 +86,15 @@ def run(unit: Unit, data_dir: Path | None = None) -> list[Row]:
     diagonals = np.outer(gm.covariances, np.ones(gm.p))
     centred = deq(tau0=math.sqrt(stats.squared_norms.mean()))
     traces = {OFFICIAL_T: official_traces(diagonals, stats), MEANS_IN_T: traces_with_means(stats)}
-    errors = equivalent_errors(centred, X, stats, traces=traces)
+    errors = equivalent_errors(centred, X, stats, STUDIED, traces=traces)
     errors[CK, WITHIN_TAU0] = _within_error(deq(tau0=stats.tau0), X, stats)
     return [dict(at) | {"kernel": kernel, "form": form, "error": error} for (kernel, form), error in errors.items()]
-
-
-def equivalent_errors(
-    spec: Spec,
-    X: FloatArray,
-    stats: Statistics,
-    kernels: Mapping[str, tuple[str, Any]] = KERNELS,
-    forms: Mapping[str, Mapping[str, Any]] = FORMS,
-    traces: Mapping[str, FloatArray] | None = None,
-) -> dict[tuple[str, str], float]:
-    """Return the relative spectral errors of equivalents on samples, by the names of kernel and form.
-
-    Parameters
-    ----------
-    spec : DEQ, MLP or Parallel
-        The model.
-    X : array (n, p)
-        Samples.
-    stats : Statistics
-        Of these samples.
-    kernels, forms : dict
-        Which; values as those of :data:`KERNELS` and :data:`FORMS`.
-    traces : dict, optional
-        Other matrices T, ``(K, K)``, for errors of the paper's form with them, by the names that these get.
-    """
-    errors: dict[tuple[str, str], float] = {}
-    for name, (kernel, trained) in kernels.items():
-        exact = ck(spec, X) if kernel == "ck" else ntk(spec, X, trainable=trained)
-        for form, gap in _gaps(spec, X, stats, exact, kernel, trained, forms, traces or {}):
-            errors[name, form] = spectral_norm(gap) / spectral_norm(exact)
-    return errors
-
-
-def _gaps(
-    spec: Spec,
-    X: FloatArray,
-    stats: Statistics,
-    exact: FloatArray,
-    kernel: Any,
-    trained: Any,
-    forms: Mapping[str, Mapping[str, Any]],
-    traces: Mapping[str, FloatArray],
-) -> Iterator[tuple[str, FloatArray]]:
-    for form, options in forms.items():
-        gap = exact - equivalent(spec, X, stats, kernel, trainable=trained, **options).dense()
-        yield form, gap
-        if form == PAPER and traces:
-            products = coefficients(spec, kernel, trainable=trained).numbers[2]
-            for name, other in traces.items():
-                yield name, gap + stats.J @ (products / stats.p * (stats.T - other)) @ stats.J.T
 
 
 def _within_error(deq: DEQ, X: FloatArray, stats: Statistics) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScaleWarning)  # what it warns of is what this measures
-        return equivalent_errors(deq, X, stats, {CK: KERNELS[CK]}, {PAPER: FORMS[PAPER]})[CK, PAPER]
+        return equivalent_errors(deq, X, stats, (CK,), {PAPER: FORMS[PAPER]})[CK, PAPER]
 
 
 def official_traces(diagonals: FloatArray, stats: Statistics) -> FloatArray:
@@ -178,15 +118,6 @@ def official_traces(diagonals: FloatArray, stats: Statistics) -> FloatArray:
     """
     centred = diagonals - stats.counts / stats.n @ diagonals
     return np.asarray(centred @ centred.T / stats.p)
-
-
-def traces_with_means(stats: Statistics) -> FloatArray:
-    """Return ``T_ab + (mu_a . mu_b)^2 / p``, p times the mean of ``(x_i . x_j)^2`` to leading order.
-
-    The paper's form has T alone, as for means of bounded length. On its mixture, ``|mu_a| = 8``, the other term is
-    ``4096 / p``, as large as T at p = 4000.
-    """
-    return np.asarray(stats.T + stats.p * stats.mean_products**2)
 
 
 STUDY = Study(

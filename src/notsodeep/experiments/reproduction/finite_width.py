@@ -16,19 +16,19 @@ import torch
 from notsodeep.checks import FloatArray
 from notsodeep.data import load_dataset
 from notsodeep.experiments.reproduction.averages import Averages, Averaging
-from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
+from notsodeep.experiments.reproduction.kernels import CK, KERNELS, exact_kernel, matched
+from notsodeep.experiments.reproduction.rows import significant
+from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
 from notsodeep.experiments.samples import ASPECT, MIXTURE, unit_mixture
-from notsodeep.kernels import ck, ntk
 from notsodeep.kernels.distance import relative_distance
-from notsodeep.matching import Match, match
 from notsodeep.networks.base import FiniteNetwork
 from notsodeep.networks.weight import Factor
 from notsodeep.spec import DEQ, Spec, trainable_weights
 
-KERNELS: dict[str, Any] = {"CK": ("readout",), "NTK": "all", "NTK {A, w}": ("recurrent", "readout")}
-"""Weights of a DEQ that each kernel is the NTK of: the CK is that of the readout alone"""
 MODELS = ("DEQ", "twin")
 _SECONDS = {"DEQ": 2.5e-7, "twin": 2.2e-7}  # of a draw, per width^2: equilibria and adjoints, or three networks
+_READOUT = frozenset({"readout"})  # the CK is the NTK of these weights
+_DIGITS = 7  # significant ones of a cell: float32 has no more
 _SECONDS_OF_NORMS = 0.045  # of a draw, of its kernels and their averages, at 300 samples
 
 
@@ -71,7 +71,7 @@ class Design(NamedTuple):
 
     spec: Spec
     trained: dict[str, frozenset[str]]
-    """By the name of the kernel (:data:`KERNELS`)"""
+    """By the name of the kernel (:data:`~notsodeep.experiments.reproduction.kernels.KERNELS`)"""
 
 
 def units(config: FiniteWidthConfig) -> list[Unit]:
@@ -135,7 +135,7 @@ def exact_kernels(
     """Return the kernels of a model at infinite width, by name."""
     X = samples(dataset, n, seed, data_dir)
     return {
-        kernel: ck(design.spec, X) if chosen == {"readout"} else ntk(design.spec, X, trainable=chosen)
+        kernel: exact_kernel(design.spec, kernel, X, trainable=chosen)
         for design in designs(model, phi, sigma_a2)
         for kernel, chosen in design.trained.items()
     }
@@ -146,15 +146,13 @@ def designs(model: str, phi: str, sigma_a2: float) -> list[Design]:
     """Return what is drawn of a model: the DEQ once for all kernels, a twin for each kernel."""
     deq = DEQ(phi, sigma_a2, 1.0 - sigma_a2)
     if model == "DEQ":
-        return [Design(deq, {kernel: trainable_weights(deq, chosen) for kernel, chosen in KERNELS.items()})]
+        trained = {kernel: trainable_weights(deq, trainable) for kernel, (_, trainable) in KERNELS.items()}
+        return [Design(deq, trained | {CK: _READOUT})]
+    twins = {kernel: matched(deq, kernel) for kernel in KERNELS}
     return [
-        Design(twin.spec, {kernel: twin.network_trainable if kernel != "CK" else frozenset({"readout"})})
-        for kernel, twin in ((kernel, _twin(deq, kernel)) for kernel in KERNELS)
+        Design(twin.spec, {kernel: _READOUT if kernel == CK else twin.network_trainable})
+        for kernel, twin in twins.items()
     ]
-
-
-def _twin(deq: DEQ, kernel: str) -> Match:
-    return match(deq, "ck") if kernel == "CK" else match(deq, "ntk", trainable=KERNELS[kernel])
 
 
 def _seed(at: Any, number: int, k: int) -> int:
@@ -190,17 +188,16 @@ def _rows(at: dict[str, Any], found: Averages, off: float) -> Iterator[Row]:
             **{
                 column: value
                 for norm, mean, error in named
-                for column, value in ((norm, _digits(mean)), (f"{norm}_error", _digits(error)))
+                for column, value in ((norm, _cell(mean)), (f"{norm}_error", _cell(error)))
             },
-            "bias_square": _digits(found.bias_square) if networks == last else None,
-            "bias_square_error": _digits(found.bias_square_error) if networks == last else None,
-            "design": _digits(off) if networks == last else None,
+            "bias_square": _cell(found.bias_square) if networks == last else None,
+            "bias_square_error": _cell(found.bias_square_error) if networks == last else None,
+            "design": _cell(off) if networks == last else None,
         }
 
 
-def _digits(value: float) -> float | None:
-    """Return ``value`` to seven digits, of which float32 has no more; None for NaN."""
-    return None if math.isnan(value) else float(f"{value:.6e}")
+def _cell(value: float) -> Value:
+    return significant(value, _DIGITS)
 
 
 STUDY = Study(

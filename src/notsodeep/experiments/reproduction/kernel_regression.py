@@ -16,16 +16,16 @@ from scipy.linalg import cho_factor, cho_solve
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.centred import centred_mlp
 from notsodeep.experiments.readout import accuracy
+from notsodeep.experiments.reproduction.kernels import CK, NTK, exact_kernel, matched
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
 from notsodeep.experiments.samples import LabelledSamples, load_samples
-from notsodeep.kernels import ck, ntk
-from notsodeep.matching import Match, match
 from notsodeep.networks import fit_ridge, one_hot
 from notsodeep.networks.ridge import RIDGE
 from notsodeep.spec import DEQ, MLP, Parallel
 
 MODELS = ("deq", "twin", "plain", "linear")
 """The DEQ; the network matched to this kernel of it; as many centred layers of its own activation; no network at all"""
+_NAMES = {"ck": CK, "ntk": NTK}
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _prediction(model: str, deq: DEQ, kernel: str, samples: LabelledSamples, rid
     train, test = samples.train.X, samples.test.X
     if model == "linear":
         return _linear(train, test, targets(samples), ridges)
-    inside, across = _kernels(model, deq, kernel, train, test)
+    inside, across = _kernels(model, deq, _NAMES[kernel], train, test)
     scale = float(inside.diagonal().mean())
     inside /= scale
     across /= scale
@@ -149,21 +149,14 @@ def _linear(train: FloatArray, test: FloatArray, wanted: FloatArray, ridges: Seq
 
 def _kernels(model: str, deq: DEQ, kernel: str, train: FloatArray, test: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the exact kernel of a model of the training samples, and of test with training samples."""
-    twin = _twin(deq, kernel)
+    twin = matched(deq, kernel)
     spec: DEQ | MLP | Parallel = deq
     if model == "twin":
         spec = twin.spec
     elif model == "plain":
         spec = centred_mlp([deq.activation] * twin.spec.depth, deq.tau0)
-    if kernel == "ck":
-        return ck(spec, train), ck(spec, test, train)
-    trainable = twin.network_trainable if model == "twin" else "all"
-    return ntk(spec, train, trainable=trainable), ntk(spec, test, train, trainable)
-
-
-@lru_cache
-def _twin(deq: DEQ, kernel: str) -> Match:
-    return match(deq, kernel)
+    trainable = twin.network_trainable if model == "twin" else None
+    return exact_kernel(spec, kernel, train, None, trainable), exact_kernel(spec, kernel, test, train, trainable)
 
 
 def targets(samples: LabelledSamples) -> FloatArray:

@@ -16,12 +16,14 @@ from notsodeep.checks import FloatArray
 from notsodeep.data import Statistics
 from notsodeep.equivalents import coefficients, equivalent
 from notsodeep.equivalents.coefficients import layer_moments
+from notsodeep.errors import NotCoveredError
 from notsodeep.experiments.centred import centred_mlp
+from notsodeep.experiments.reproduction.draws import draw
+from notsodeep.experiments.reproduction.kernels import CK, KERNELS, exact_kernel
 from notsodeep.experiments.reproduction.published_networks import figure_design, training_deq, training_design
-from notsodeep.experiments.reproduction.spectrum import KERNELS, draw
+from notsodeep.experiments.reproduction.rows import significant
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
 from notsodeep.experiments.samples import MIXTURE
-from notsodeep.kernels import ck, ntk
 from notsodeep.kernels.distance import relative_distance
 from notsodeep.kernels.scalar import rest_point
 from notsodeep.matching import match
@@ -144,16 +146,11 @@ class _Case(NamedTuple):
 def _case(phi: str, sigma_a2: float, dataset: str, n: int, seed: int, data_dir: Path | None) -> _Case:
     X, statistics = draw(dataset, n, seed, data_dir)
     deq = DEQ(phi, sigma_a2, 1.0 - sigma_a2, tau0=float(np.sqrt(np.square(X).sum() / len(X))))
-    return _Case(X, statistics, deq, {name: _kernel(deq, X, name) for name in KERNELS})
+    return _Case(X, statistics, deq, {name: exact_kernel(deq, name, X) for name in KERNELS})
 
 
 def _case_of(at: Any, data_dir: Path | None) -> _Case:
     return _case(at["activation"], at["sigma_a2"], at["dataset"], at["n"], at["seed"], data_dir)
-
-
-def _kernel(spec: Spec, X: FloatArray, name: str, trained: Any = None) -> FloatArray:
-    kernel, trainable = KERNELS[name]
-    return ck(spec, X) if kernel == "ck" else ntk(spec, X, trainable=trained or trainable)
 
 
 def _exact(at: Any, data_dir: Path | None) -> list[Row]:
@@ -167,13 +164,13 @@ def _exact(at: Any, data_dir: Path | None) -> list[Row]:
             told: dict[str, Any] = {"network": None, "miss": None}
         else:
             design = designed(at["design"], case.deq, name)
-            found = _kernel(design.spec, case.X, name, design.trained)
+            found = exact_kernel(design.spec, name, case.X, trainable=design.trained)
             if design.deq != case.deq:
-                wanted = _kernel(design.deq, case.X, name)
+                wanted = exact_kernel(design.deq, name, case.X)
             told = {"network": described(design.spec), "miss": design.miss}
         apart = relative_distance(wanted, found)
         numbers = {"spectral": apart.spectral, "frobenius": apart.frobenius}
-        rows.append({"kernel": name} | {key: _rounded(value) for key, value in (told | numbers).items()})
+        rows.append({"kernel": name} | {key: significant(value, _DIGITS) for key, value in (told | numbers).items()})
     return rows
 
 
@@ -189,7 +186,7 @@ class Design(NamedTuple):
     """Largest relative miss of the four numbers, where they exist"""
 
 
-def designed(name: str, deq: DEQ, kernel: str = "CK") -> Design:
+def designed(name: str, deq: DEQ, kernel: str = CK) -> Design:
     """Return a design of :data:`DESIGNS` for one kernel; those of the published code are for the CK, whichever it is.
 
     All weights of a network are trained, at the rates of its layers, where the kernel is an NTK.
@@ -213,11 +210,10 @@ def _miss(spec: MLP, deq: DEQ, kernel: str) -> float | None:
     which, trainable = KERNELS[kernel]
     try:
         found = coefficients(spec, which, tau0=deq.tau0)
-    except ValueError:  # a layer is not centred
+    except NotCoveredError:  # a layer is not centred
         return None
     wanted = coefficients(deq, which, trainable=trainable)
-    names = ("alpha1", "alpha2", "alpha3", "gamma2") if which == "ck" else ("beta1", "beta2", "beta3", "kappa2")
-    pairs = [(getattr(wanted, name), getattr(found, name)) for name in names]
+    pairs = list(zip(wanted.numbers, found.numbers, strict=True))
     least = _NEGLIGIBLE * max(abs(value) for value, _ in pairs)
     return max(abs(other / value - 1.0) for value, other in pairs if abs(value) > least)
 
@@ -237,17 +233,20 @@ def _finite(at: Any, data_dir: Path | None) -> list[Row]:
     case = _case_of(at, data_dir)
     twin = designed("published", case.deq).spec
     specs: tuple[Spec, ...] = (case.deq, case.deq, twin)
-    options: Any = {"draws": at["networks"], "dtype": torch.float32, "exact": case.kernels["CK"]}
+    options: Any = {"draws": at["networks"], "dtype": torch.float32, "exact": case.kernels[CK]}
     means = [
         sampled_kernel(spec, case.X, at["width"], seed=3 * at["seed"] + number, **options).mean
         for number, spec in enumerate(specs)
     ]
-    found = {"published": means[2], "DEQ": means[1], "exact": case.kernels["CK"]}
+    found = {"published": means[2], "DEQ": means[1], "exact": case.kernels[CK]}
     rows: list[Row] = []
     for name, other in found.items():
         apart = relative_distance(means[0], other)
-        distances = {"spectral": _rounded(apart.spectral), "frobenius": _rounded(apart.frobenius)}
-        rows.append({"design": name, "kernel": "CK"} | distances)
+        distances = {
+            "spectral": significant(apart.spectral, _DIGITS),
+            "frobenius": significant(apart.frobenius, _DIGITS),
+        }
+        rows.append({"design": name, "kernel": CK} | distances)
     return rows
 
 
@@ -260,7 +259,7 @@ def _shape(at: Any, data_dir: Path | None) -> list[Row]:
         layers = _layers(designed(at["design"], deq).spec, deq.tau0)
     x = np.linspace(-_DEVIATIONS, _DEVIATIONS, at["points"])
     return [
-        {"layer": number, "u": _rounded(u), "phi": _rounded(value)}
+        {"layer": number, "u": significant(u, _DIGITS), "phi": significant(value, _DIGITS)}
         for number, (phi, scale) in enumerate(layers, start=1)
         for u, value in zip(scale * x, phi(scale * x), strict=True)
     ]
@@ -270,10 +269,6 @@ def _layers(spec: MLP, tau0: float) -> list[tuple[Activation, float]]:
     """Return the activation of each layer and the scale of its pre-activations."""
     scales = [scale for _, _, scale in layer_moments(spec, tau0)]
     return [(layer.activation, scale) for layer, scale in zip(spec.layers, scales, strict=True)]
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.{_DIGITS - 1}e}") if isinstance(value, float) else value
 
 
 STUDY = Study(

@@ -7,33 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from notsodeep.checks import FloatArray
-from notsodeep.data import GaussianMixture, Statistics
+from notsodeep.data import Statistics
 from notsodeep.equivalents import equivalent
-from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
-from notsodeep.experiments.samples import MIXTURE, load_samples
+from notsodeep.experiments.reproduction.draws import SPHERE, draw
+from notsodeep.experiments.reproduction.kernels import CK, KERNELS, NTK, PAPERS_NTK
+from notsodeep.experiments.reproduction.rows import significant
+from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit
+from notsodeep.experiments.samples import MIXTURE
 from notsodeep.kernels.distance import relative_distance
 from notsodeep.matching import Match, match
 from notsodeep.matching.fidelity import kernel_pairs
 from notsodeep.networks import empirical_ck, empirical_ntk
 from notsodeep.spec import DEQ, Spec, layers_of
 
-SPHERE = "sphere"
-"""Name of independent samples that are uniform on the unit sphere"""
-SPHERE_ASPECT = 1.2
-"""Dimensions per sample on the sphere, as in arXiv:2308.16425"""
-CLASSES = (6, 8)
-"""Classes taken from a data set"""
-KERNELS: Mapping[str, tuple[str, str | tuple[str, ...]]] = {
-    "CK": ("ck", "all"),
-    "NTK": ("ntk", "all"),
-    "NTK {A, w}": ("ntk", ("recurrent", "readout")),
-}
-"""Kernels by name: which one, and the weights that it trains"""
 STAND_INS = ("paper", "norm_aware", "matched", "one_deq", "mean_deq", "one_matched")
 """Columns beside ``exact``, the kernel of the infinitely wide DEQ: the equivalent in the paper's and in the norm-aware
 form, the exact kernel of the matched network, the kernel of one DEQ of finite width and the mean of several ones, and
@@ -45,7 +36,6 @@ LARGEST = 8
 MOST_BINS = 40
 _BELOW, _ABOVE = 0.5, 1.3  # ends of the bins, of the smallest eigenvalue and of the first one after the largest ones
 _DIGITS = 6  # significant ones of a cell
-_TEST = 10  # test samples, which are not used
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ class SpectrumConfig(Config):
     """Data set and number of samples of each case; cases of other data sets than ``datasets`` are left out"""
     activations: tuple[str, ...]
     kernels: tuple[str, ...]
-    """Keys of :data:`KERNELS`"""
+    """Keys of :data:`~notsodeep.experiments.reproduction.kernels.KERNELS`"""
     sigma_a2: float
     """Variance of the recurrent weights; that of the input weights is ``1 - sigma_a2``"""
     width: int
@@ -70,7 +60,7 @@ FULL = SpectrumConfig(
     datasets=(MIXTURE, "mnist", SPHERE),
     sizes=((MIXTURE, 800), (MIXTURE, 1600), ("mnist", 400), ("mnist", 2000), (SPHERE, 1000)),
     activations=("relu", "tanh"),
-    kernels=("CK", "NTK", "NTK {A, w}"),
+    kernels=(CK, NTK, PAPERS_NTK),
     sigma_a2=0.2,
     width=1000,
     networks=4,
@@ -80,7 +70,7 @@ QUICK = SpectrumConfig(
     datasets=(MIXTURE, "digits"),
     sizes=((MIXTURE, 120), ("digits", 100)),
     activations=("relu", "tanh"),
-    kernels=("CK", "NTK"),
+    kernels=(CK, NTK),
     sigma_a2=0.2,
     width=200,
     networks=2,
@@ -113,7 +103,7 @@ def units(config: SpectrumConfig) -> list[Unit]:
 def _work(n: int, width: int, networks: int, kernel: str) -> float:
     """Seconds of one core: eigenvalues and norms take n^3 operations, a network width^2 n, gradients as many."""
     thousands = n / 1000.0
-    drawn = (0.7 if kernel == "CK" else 1.25) * (networks + 0.5) * (width / 1000.0) ** 2 * thousands
+    drawn = (0.7 if kernel == CK else 1.25) * (networks + 0.5) * (width / 1000.0) ** 2 * thousands
     return 0.5 + 0.9 * thousands**3 + drawn
 
 
@@ -144,31 +134,7 @@ def run(unit: Unit, data_dir: Path | None) -> list[Row]:
     if at["seed"] == 0:
         rows += [*_largest(spectra), *_counts(spectra)]
     same = at | {"p": X.shape[1]}
-    return [same | {name: _rounded(value) for name, value in row.items()} for row in rows]
-
-
-class Draw(NamedTuple):
-    """Samples ``(n, p)`` and what the theory takes from them."""
-
-    X: FloatArray
-    stats: Statistics
-
-
-def draw(dataset: str, n: int, seed: int, data_dir: Path | None = None) -> Draw:
-    """Return n samples of a mixture, of two classes of a data set, or of the unit sphere in ``1.2 n`` dimensions.
-
-    The covariance on the sphere is ``I / p``, the mean is 0: the statistics are those of a Gaussian class, of which
-    ``t = 0``, ``T = 1`` and, the norms being equal, ``psi = 0``.
-    """
-    if dataset != SPHERE:
-        classes = None if dataset == MIXTURE else CLASSES
-        found = load_samples(dataset, classes, n, _TEST, seed, data_dir=data_dir)
-        return Draw(found.train.X, found.statistics)
-    p = round(SPHERE_ASPECT * n)
-    X = np.random.default_rng(seed).standard_normal((n, p))
-    X /= np.linalg.norm(X, axis=1, keepdims=True)
-    stats = Statistics.from_mixture(GaussianMixture(np.zeros((1, p)), np.ones(1)), X, np.zeros(n, dtype=np.int64))
-    return Draw(X, stats)
+    return [same | {name: significant(value, _DIGITS) for name, value in row.items()} for row in rows]
 
 
 def _matrices(at: Mapping[str, Any], X: FloatArray, stats: Statistics) -> tuple[Match, dict[str, FloatArray]]:
@@ -255,10 +221,6 @@ def _counts(spectra: Mapping[str, FloatArray]) -> list[Row]:
         {"what": "count", "low": low, "high": high, **{name: int(count[i]) for name, count in counts.items()}}
         for i, (low, high) in enumerate(zip(lows, highs, strict=True))
     ]
-
-
-def _rounded(value: Value) -> Value:
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
 STUDY = Study(

@@ -25,7 +25,8 @@ from notsodeep.experiments.reproduction.dimension_and_classes import (
     RATIO,
     STUDIED,
 )
-from notsodeep.experiments.reproduction.error_vs_p import CK, EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER, PAPERS_NTK
+from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
+from notsodeep.experiments.reproduction.kernels import CK, PAPERS_NTK
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
 from notsodeep.report.drawing import BLACK, BLUE, GREEN, PURPLE, SMALL, VERMILION, set_title

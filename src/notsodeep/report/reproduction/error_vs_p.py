@@ -11,18 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.checks import FloatArray
-from notsodeep.experiments.reproduction.error_vs_p import (
-    CK,
-    EXACT_SQUARES,
-    FULL_NTK,
-    KERNELS,
-    MEANS_IN_T,
-    NORM_AWARE,
-    OFFICIAL_T,
-    PAPER,
-    PAPERS_NTK,
-    WITHIN_TAU0,
-)
+from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
+from notsodeep.experiments.reproduction.error_vs_p import OFFICIAL_T, STUDIED, WITHIN_TAU0
+from notsodeep.experiments.reproduction.kernels import CK, NTK, PAPERS_NTK
 from notsodeep.experiments.reproduction.power_law import power_law
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
@@ -48,7 +39,7 @@ _TITLES = {
     NORM_AWARE: "Norm-aware form",
     EXACT_SQUARES: "Norm-aware, exact squares",
 }
-_FIGURES = {CK: "error-vs-p-ck", PAPERS_NTK: "error-vs-p-ntk-recurrent-readout", FULL_NTK: "error-vs-p-ntk-all"}
+_FIGURES = {CK: "error-vs-p-ck", PAPERS_NTK: "error-vs-p-ntk-recurrent-readout", NTK: "error-vs-p-ntk-all"}
 _SIZE = (15.0, 4.4)  # inches
 _LARGE = 3.0  # standard errors that a difference has to exceed
 _BEND = 0.02  # change of an exponent that is worth a word
@@ -62,7 +53,7 @@ REFERENCES = (
     (CK, PAPER, "tanh", 4000, 0.036),
     (CK, PAPER, "silu", 1000, 0.017),
     (CK, PAPER, "silu", 4000, 0.0062),
-    (FULL_NTK, PAPER, "relu", 1000, 0.027),
+    (NTK, PAPER, "relu", 1000, 0.027),
 )
 """Kernel, form, activation, p and error, as measured before by an implementation of its own, to two or three digits"""
 
@@ -110,7 +101,7 @@ def _mean(rows: Iterable[Row], **at: Value) -> Mean:
 
 def findings(rows: Sequence[Row]) -> list[str]:
     """Return how large the errors are, how fast they fall, and what the variants of the form change."""
-    sentences = [_paper(rows, kernel) for kernel in KERNELS]
+    sentences = [_paper(rows, kernel) for kernel in STUDIED]
     return [*sentences, *_bending(rows), *_closer(rows), *_other_traces(rows), _within(rows)]
 
 
@@ -152,7 +143,7 @@ def _closer(rows: Sequence[Row]) -> list[str]:
             _mean(rows, activation=name, kernel=kernel, form=PAPER, p=p).value
             / _mean(rows, activation=name, kernel=kernel, form=form, p=p).value
             for name in distinct(rows, "activation")
-            for kernel in KERNELS
+            for kernel in STUDIED
         ]
         verb = "smaller" if min(times) > 1.0 else "not always smaller"
         ends = f"{decimal(min(times), 2)} to {decimal(max(times), 2)}"
@@ -207,7 +198,7 @@ def _within(rows: Sequence[Row]) -> str:
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Return a table of errors and exponents for each kernel, and ours beside known values."""
-    return [*(_errors_table(rows, kernel) for kernel in KERNELS), *_references(rows)]
+    return [*(_errors_table(rows, kernel) for kernel in STUDIED), *_references(rows)]
 
 
 def _errors_table(rows: Sequence[Row], kernel: str) -> Table:
@@ -259,7 +250,7 @@ def _references(rows: Sequence[Row]) -> list[Table]:
 
 def figures(rows: Sequence[Row]) -> dict[str, Figure]:
     """Return a figure for each kernel: errors against p, a panel for each form."""
-    return {_FIGURES[kernel]: _figure(where(rows, kernel=kernel)) for kernel in KERNELS}
+    return {_FIGURES[kernel]: _figure(where(rows, kernel=kernel)) for kernel in STUDIED}
 
 
 def _figure(rows: Sequence[Row]) -> Figure:

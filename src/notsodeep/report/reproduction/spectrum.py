@@ -15,8 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from notsodeep.experiments.reproduction.draws import CLASSES, SPHERE
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
-from notsodeep.experiments.reproduction.spectrum import CLASSES, LARGEST, SPHERE, STAND_INS
+from notsodeep.experiments.reproduction.spectrum import LARGEST, STAND_INS
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.experiments.samples import MIXTURE
 from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
