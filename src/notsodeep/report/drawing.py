@@ -39,7 +39,7 @@ def panels(rows: int, columns: int, size: tuple[float, float], **options: Any) -
 
 def figure_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str], ncols: int, **more: Any) -> None:
     """Put a legend of all panels below them."""
-    place = {"loc": "outside lower center", "frameon": False, "fontsize": SMALL}
+    place: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": SMALL}
     figure.legend(handles, labels, ncols=ncols, **(place | more))
 
 
