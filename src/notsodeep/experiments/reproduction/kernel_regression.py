@@ -15,11 +15,11 @@ from scipy.linalg import cho_factor, cho_solve
 
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.centred import centred_mlp
-from notsodeep.experiments.readout import accuracy
+from notsodeep.experiments.readout import accuracy, targets
 from notsodeep.experiments.reproduction.kernels import CK, NTK, exact_kernel, matched
 from notsodeep.experiments.reproduction.study import Config, Row, Study, Unit, Value
 from notsodeep.experiments.samples import LabelledSamples, load_samples
-from notsodeep.networks import fit_ridge, one_hot
+from notsodeep.networks import fit_ridge
 from notsodeep.networks.ridge import RIDGE
 from notsodeep.spec import DEQ, MLP, Parallel
 
@@ -157,12 +157,6 @@ def _kernels(model: str, deq: DEQ, kernel: str, train: FloatArray, test: FloatAr
         spec = centred_mlp([deq.activation] * twin.spec.depth, deq.tau0)
     trainable = twin.network_trainable if model == "twin" else None
     return exact_kernel(spec, kernel, train, None, trainable), exact_kernel(spec, kernel, test, train, trainable)
-
-
-def targets(samples: LabelledSamples) -> FloatArray:
-    """Return a column for each class, 1 for the samples of the class and 0 for others, centred."""
-    classes = samples.train.classes
-    return one_hot(samples.train.y, classes).numpy() - 1.0 / len(classes)
 
 
 def kernel_scores(
