@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from notsodeep.experiments.reproduction.store import read_table
+from notsodeep.experiments.reproduction.store import TABLE, read_table
 from notsodeep.report.reproduction.writing import markdown, presentation
 
 PAGE, RESULTS = Path(__file__).with_name("reproduction.md"), Path(__file__).with_name("reproduction")
@@ -24,6 +24,8 @@ def refreshed(text):
 
 def content(kind, name, title):
     """Return what belongs into a block."""
+    if not (RESULTS / name / TABLE).exists():
+        return "*Not run at full size yet.*\n"
     rows, shown = read_table(RESULTS / name), presentation(name)
     if kind == "findings":
         return "".join(f"* {sentence}\n" for sentence in shown.findings(rows))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 import notsodeep as nsd
+from notsodeep.experiments.reproduction.catalogue import study
+from notsodeep.experiments.reproduction.store import RECORD, Store
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = {
@@ -59,7 +64,7 @@ def test_an_unknown_name_is_an_attribute_error():
     "page",
     [
         *("README.md", "CONTRIBUTING.md", "docs/equations.md", "docs/matching.md", "docs/norm-aware.md"),
-        *("docs/networks.md", "docs/notation.md", "docs/spectra.md", "docs/sphere-exact.md"),
+        *("docs/networks.md", "docs/notation.md", "docs/reproduction.md", "docs/spectra.md", "docs/sphere-exact.md"),
     ],
 )
 def test_the_paths_that_a_page_names_exist(page):
@@ -82,3 +87,21 @@ def test_every_module_of_the_mathematics_is_in_the_equation_map():
     ]
     absent = [m.name for m in modules if m.name != "__init__.py" and m.name not in text]
     assert not absent
+
+
+RESULTS = sorted((ROOT / "docs/reproduction").glob(f"*/{RECORD}"))
+
+
+def test_the_page_of_results_says_what_the_tables_say():
+    refreshed = runpy.run_path(str(ROOT / "docs/refresh.py"))["refreshed"]
+    text = (ROOT / "docs/reproduction.md").read_text(encoding="utf-8")
+    assert refreshed(text) == text, "run python docs/refresh.py"
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_results_are_those_of_the_declared_configuration(path):
+    record, declared = json.loads(path.read_text(encoding="utf-8")), study(path.parent.name)
+    assert record["config"] == json.loads(json.dumps(asdict(declared.full)))
+    assert record["version"] == declared.version
+    store = Store(declared, path.parent)
+    assert all(store.rows(unit) for unit in declared.units(declared.full))
