@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
+from notsodeep.checks import FloatArray
+
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, BLACK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#000000"
 """Colours that the colour-blind can tell apart (Okabe and Ito)"""
 SMALL = 8.5
@@ -43,7 +45,7 @@ def figure_legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str],
     figure.legend(handles, labels, ncols=ncols, **(place | more))
 
 
-def plain_ticks(axes: Axes, at: Sequence[float]) -> None:
+def plain_ticks(axes: Axes, at: Sequence[float] | FloatArray) -> None:
     """Tick the horizontal axis at these values alone, and write the numbers of both axes without powers of ten."""
     axes.set_xticks(at, [f"{value:g}" for value in at])
     axes.yaxis.set_major_formatter(PLAIN)

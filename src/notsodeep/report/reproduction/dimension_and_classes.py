@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from scipy.stats import spearmanr
 
@@ -29,8 +28,17 @@ from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, 
 from notsodeep.experiments.reproduction.kernels import CK, PAPERS_NTK
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, PURPLE, SMALL, VERMILION, set_title
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import (
+    BLACK,
+    BLUE,
+    GREEN,
+    PURPLE,
+    VERMILION,
+    figure_legend,
+    panels,
+    plain_ticks,
+    set_title,
+)
 from notsodeep.report.numerals import decimal
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import listed, percent_words, phi_words
@@ -195,21 +203,17 @@ def figures(rows: Sequence[Row]) -> dict[str, Figure]:
 
 def _figure(rows: Sequence[Row]) -> Figure:
     names = distinct(rows, "activation")
-    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08)
-    figure = Figure(figsize=(_SIZE[0], _SIZE[1] * len(names)), dpi=DPI, layout=layout)
-    figure.set_facecolor("white")
-    panels = figure.subplots(len(names), 3, sharey=True, squeeze=False)
-    for name, line in zip(names, panels, strict=True):
+    figure, grid = panels(len(names), 3, (_SIZE[0], _SIZE[1] * len(names)), sharey=True)
+    grid[0, 0].set(yscale="log")  # and that of all the others
+    for name, line in zip(names, grid, strict=True):
         some = where(rows, activation=name)
         for axes, draw in zip(line, (_draw_classes, _draw_ratios, _draw_norms), strict=True):
             draw(axes, some)
-            axes.set(yscale="log")
             axes.grid(alpha=0.25, lw=0.6)
             set_title(axes, phi_words(name))
-        line[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         line[0].set_ylabel("distance from the DEQ's kernel, %")
-    handles = [Line2D([], [], label=_LABELS[form], **style) for form, style in _STYLES.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=SMALL)
+    handles = [Line2D([], [], **style) for style in _STYLES.values()]
+    figure_legend(figure, handles, [_LABELS[form] for form in _STYLES], ncols=len(handles))
     return figure
 
 
@@ -219,14 +223,14 @@ def _draw_classes(axes: Axes, rows: Sequence[Row]) -> None:
         some = [row for row in every if row["variances"] == variances or row["classes"] == 2]
         _curves(axes, _cases(some), lambda case: float(column(case, "classes")[0]), dashes)
     axes.set(xlabel="classes K (dashed: variances within those of K = 2)", xscale="log")
-    _mark(axes, sorted(set(column(every, "classes"))))
+    plain_ticks(axes, sorted(set(column(every, "classes"))))
 
 
 def _draw_ratios(axes: Axes, rows: Sequence[Row]) -> None:
     cases = _cases(where(rows, axis=RATIO))
     _curves(axes, cases, lambda case: _ratio(case[0]), "-")
     axes.set(xlabel=f"samples per dimension n/p, p = {distinct(rows, 'p')[0]}", xscale="log")
-    _mark(axes, sorted({_ratio(case[0]) for case in cases}))
+    plain_ticks(axes, sorted({_ratio(case[0]) for case in cases}))
 
 
 def _draw_norms(axes: Axes, rows: Sequence[Row]) -> None:
@@ -243,11 +247,6 @@ def _curves(axes: Axes, cases: list[list[Row]], at: Any, dashes: str) -> None:
         if points:
             x, y, error = np.array(points).T
             axes.errorbar(x, 100.0 * y, np.nan_to_num(100.0 * error), lw=1.2, capsize=2, ls=dashes, **style)
-
-
-def _mark(axes: Axes, at: Sequence[float]) -> None:
-    axes.set_xticks(at, [f"{each:g}" for each in at])
-    axes.minorticks_off()
 
 
 PRESENTATION = Presentation(findings, tables, figures)

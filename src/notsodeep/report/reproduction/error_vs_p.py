@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
@@ -17,8 +16,17 @@ from notsodeep.experiments.reproduction.kernels import CK, NTK, PAPERS_NTK
 from notsodeep.experiments.reproduction.power_law import power_law
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
-from notsodeep.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILION,
+    figure_legend,
+    panels,
+    plain_ticks,
+    set_title,
+)
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import listed, mean_words, percent_words, phi_words
@@ -254,15 +262,13 @@ def figures(rows: Sequence[Row]) -> dict[str, Figure]:
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
-    figure = Figure(figsize=_SIZE, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
-    figure.set_facecolor("white")
-    panels = figure.subplots(1, len(_PANELS), sharex=True, sharey=True)
-    for axes, form in zip(panels, _PANELS, strict=True):
+    figure, grid = panels(1, len(_PANELS), _SIZE, sharex=True, sharey=True)
+    for axes, form in zip(grid[0], _PANELS, strict=True):
         _draw(axes, where(rows, form=form))
         set_title(axes, _TITLES[form])
-    panels[0].set_ylabel("relative spectral error, %")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=SMALL)
+    grid[0, 0].set_ylabel("relative spectral error, %")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure_legend(figure, handles, labels, ncols=len(labels))
     return figure
 
 
@@ -279,9 +285,7 @@ def _draw(axes: Axes, rows: Sequence[Row]) -> None:
     guide = 1.6 * highest * np.sqrt(at[0] / at)
     axes.plot(at, guide, color="0.45", ls=":", lw=1.2, label="slope of p$^{-1/2}$")
     axes.set(xscale="log", yscale="log", xlabel=f"dimension p (n = {decimal(column(rows, 'aspect')[0])} p)")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xticks(at, [f"{size:.0f}" for size in at])
-    axes.minorticks_off()
+    plain_ticks(axes, at)
     axes.grid(alpha=0.25, lw=0.6)
 
 

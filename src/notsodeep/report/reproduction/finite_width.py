@@ -10,15 +10,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.reproduction.power_law import PowerLaw, power_law
 from notsodeep.experiments.reproduction.rows import column, distinct, where
 from notsodeep.experiments.reproduction.study import Row
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, SMALL, VERMILION, set_title
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PLAIN,
+    SMALL,
+    VERMILION,
+    figure_legend,
+    panels,
+    set_title,
+)
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import data_words, phi_words
@@ -321,34 +330,32 @@ def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
     }
 
 
-def _panels(found: Sequence[Case], xlabel: str, ylabel: str) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+def _grid(found: Sequence[Case], xlabel: str, ylabel: str) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """Return a figure with a row for each activation and a column for each kernel."""
     names, kernels = (list(dict.fromkeys(getattr(case, name) for case in found)) for name in ("activation", "kernel"))
     size = _PANEL[0] * len(kernels), _PANEL[1] * len(names) + 0.7
-    figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.04, hspace=0.06))
-    figure.set_facecolor("white")
-    panels = figure.subplots(len(names), len(kernels), squeeze=False, sharex=True, sharey="row")
-    by_case = {(phi, kernel): panels[i, j] for i, phi in enumerate(names) for j, kernel in enumerate(kernels)}
+    figure, grid = panels(len(names), len(kernels), size, sharex=True, sharey="row")
+    by_case = {(phi, kernel): grid[i, j] for i, phi in enumerate(names) for j, kernel in enumerate(kernels)}
     for (phi, kernel), axes in by_case.items():
         set_title(axes, f"{phi_words(phi)}, {kernel}")
         axes.set(yscale="log")
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_major_formatter(lambda value, _: decimal(value, 2))
-        axes.yaxis.set_minor_formatter(lambda value, _: decimal(value, 2) if f"{value:.0e}"[0] in "25" else "")
+        axes.xaxis.set_major_formatter(PLAIN)
+        axes.yaxis.set_major_formatter(PLAIN)
+        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
         axes.tick_params(which="both", labelsize=SMALL)
         axes.grid(alpha=0.25, which="major")
-    for axes in panels[:, 0]:
+    for axes in grid[:, 0]:
         axes.set_ylabel(ylabel)
-    for axes in panels[-1]:
+    for axes in grid[-1]:
         axes.set_xlabel(xlabel)
     return figure, by_case
 
 
 def _by_width(found: Sequence[Case]) -> Figure:
-    figure, panels = _panels(found, "width m", "relative error, %")
+    figure, by_case = _grid(found, "width m", "relative error, %")
     for case in found:
-        axes, (color, marker) = panels[case.activation, case.kernel], _MODELS[case.model]
+        axes, (color, marker) = by_case[case.activation, case.kernel], _MODELS[case.model]
         for norm in _NORMS:
             curve = case.by_width(norm)
             axes.errorbar(curve.x, 100.0 * curve.y, 200.0 * curve.error, ms=4.5, lw=1.3, **_look(color, marker, norm))
@@ -357,7 +364,7 @@ def _by_width(found: Sequence[Case]) -> Figure:
     handles = [Line2D([], [], **_look(*style, norm)) for style in _MODELS.values() for norm in _NORMS]
     labels = [f"{model}, {_norm(norm)} norm" for model in _MODELS for norm in _NORMS]
     slope = Line2D([], [], color=BLACK, lw=0.9, ls=":")
-    _legend(figure, [*handles, slope], [*labels, "$m^{-1/2}$ from the first point of the DEQ"])
+    figure_legend(figure, [*handles, slope], [*labels, "$m^{-1/2}$ from the first point of the DEQ"], ncols=4)
     return figure
 
 
@@ -367,10 +374,10 @@ def _look(color: str, marker: str, norm: str) -> dict[str, Any]:
 
 
 def _by_networks(found: Sequence[Case]) -> Figure:
-    figure, panels = _panels(found, "networks averaged, k", "relative Frobenius error, %")
+    figure, by_case = _grid(found, "networks averaged, k", "relative Frobenius error, %")
     widths = _shown(_widths(found))
     for case in found:
-        axes = panels[case.activation, case.kernel]
+        axes = by_case[case.activation, case.kernel]
         for width, (color, marker) in zip(widths, _SIZES, strict=False):
             if not _has(case, width):
                 continue
@@ -384,7 +391,8 @@ def _by_networks(found: Sequence[Case]) -> Figure:
     handles = [Line2D([], [], color=color, marker=marker, ls="none") for color, marker in marks]
     handles += [Line2D([], [], color="0.3", ls=ls) for ls in ("-", (0, (3, 1.5)))]
     handles.append(Line2D([], [], color=BLACK, lw=0.9, ls=":"))
-    _legend(figure, handles, [*(f"width {width}" for width in widths), "DEQ", "twin", "$k^{-1/2}$ from one DEQ"])
+    labels = [*(f"width {width}" for width in widths), "DEQ", "twin", "$k^{-1/2}$ from one DEQ"]
+    figure_legend(figure, handles, labels, ncols=4)
     return figure
 
 
@@ -392,10 +400,6 @@ def _shown(widths: Sequence[int]) -> list[int]:
     """Return four widths at most, from the smallest to the largest."""
     places = np.unique(np.linspace(0, len(widths) - 1, len(_SIZES)).round().astype(int))
     return [widths[place] for place in places]
-
-
-def _legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL)
 
 
 PRESENTATION = Presentation(findings, tables, figures)

@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
 
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, SMALL, VERMILION, set_title
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import BLACK, BLUE, GREEN, VERMILION, figure_legend, panels, plain_ticks, set_title
 from notsodeep.report.numerals import accuracy, decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import data_words, phi_words
@@ -32,7 +29,6 @@ _MARKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."), ("v", (0, (5, 1))))
 _SETTING = ("dataset", "activation", "kernel", "n", "seed", "ridge")
 _PANEL = (4.0, 3.2)  # inches
 _MARGIN = 1.2
-_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 _GAINS = (-30, -10, -3, -1, -0.5, 0, 0.5, 1, 3)
 _APART = "other class than the DEQ predicted,\n% of test samples"
 _SCORES = "difference of the scores to the DEQ's,\n% of their norm"
@@ -274,32 +270,28 @@ def _grid(
     kernels, datasets, values = distinct(rows, "kernel"), distinct(rows, "dataset"), _ascending(rows, over)
     size = (_PANEL[0] * len(datasets), _PANEL[1] * len(kernels) + 0.5)
     margin = max(_MARGIN, (values[-1] / values[0]) ** 0.05)
-    figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
-    figure.set_facecolor("white")
-    panels = figure.subplots(len(kernels), len(datasets), squeeze=False, sharex=True, sharey="row")
-    for kernel, line in zip(kernels, panels, strict=True):
+    figure, grid = panels(len(kernels), len(datasets), size, sharex=True, sharey="row")
+    for kernel, line in zip(kernels, grid, strict=True):
         for dataset, axes in zip(datasets, line, strict=True):
             axes.set(xscale="log", xlim=(values[0] / margin, values[-1] * margin))
             draw(axes, where(rows, kernel=kernel, dataset=dataset), over)
-            axes.set_xticks(values, [f"{value:g}" for value in values])
-            axes.minorticks_off()
+            plain_ticks(axes, values)
             axes.grid(color="0.9", lw=0.6)
             set_title(axes, f"{str(kernel).upper()}, {data_words(dataset)}")
-    for axes in panels[-1]:
+    for axes in grid[-1]:
         axes.set(xlabel=label)
-    for axes in panels[:, 0]:
+    for axes in grid[:, 0]:
         axes.set(ylabel=quantity)
     _legend(figure, distinct(rows, "activation"))
     return figure
 
 
 def _legend(figure: Figure, activations: Sequence[Value]) -> None:
-    handles = [Line2D([], [], color=_LINES[model]["color"], lw=3.0, label=_WORDS[model]) for model in OTHERS]
-    handles += [
-        Line2D([], [], color="0.4", marker=mark, ls=dashes, ms=5, label=phi_words(activation))
-        for activation, (mark, dashes) in zip(activations, _MARKS, strict=False)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=SMALL)
+    marks = [style for _, style in zip(activations, _MARKS, strict=False)]
+    handles = [Line2D([], [], color=_LINES[model]["color"], lw=3.0) for model in OTHERS]
+    handles += [Line2D([], [], color="0.4", marker=mark, ls=dashes, ms=5) for mark, dashes in marks]
+    labels = [*(_WORDS[model] for model in OTHERS), *map(phi_words, activations)]
+    figure_legend(figure, handles, labels, ncols=len(handles))
 
 
 def _draw_apart(axes: Axes, rows: Sequence[Row], over: str) -> None:
@@ -308,14 +300,12 @@ def _draw_apart(axes: Axes, rows: Sequence[Row], over: str) -> None:
     for style, values, means in _lines(rows, over, lambda one: 100.0 * one.apart):
         axes.plot(values, [max(each.value, floor) for each in means], **style)
     axes.set(yscale="log", ylim=(0.7 * floor, 100.0))
-    axes.yaxis.set_major_formatter(_PLAIN)
 
 
 def _draw_scores(axes: Axes, rows: Sequence[Row], over: str) -> None:
     for style, values, means in _lines(rows, over, lambda one: 100.0 * _number(one.network, "scores")):
         axes.plot(values, [each.value for each in means], **style)
     axes.set(yscale="log")
-    axes.yaxis.set_major_formatter(_PLAIN)
 
 
 def _draw_gains(axes: Axes, rows: Sequence[Row], over: str) -> None:
@@ -325,7 +315,7 @@ def _draw_gains(axes: Axes, rows: Sequence[Row], over: str) -> None:
         errors = np.nan_to_num([each.error for each in means])
         axes.errorbar(values, [each.value for each in means], errors, capsize=2, **style)
     axes.set_yscale("symlog", linthresh=1.0)
-    axes.set_yticks(_GAINS, [f"{gain:g}" for gain in _GAINS])
+    axes.set_yticks(_GAINS)
 
 
 def _lines(

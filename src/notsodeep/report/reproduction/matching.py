@@ -8,14 +8,23 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.experiments.samples import MIXTURE
-from notsodeep.report.drawing import BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PLAIN,
+    PURPLE,
+    SMALL,
+    VERMILION,
+    figure_legend,
+    panels,
+    set_title,
+)
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import data_words, percent_words, phi_words
@@ -281,26 +290,20 @@ def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
     return found | ({"matching-activations": _draw_activations(shapes)} if shapes else {})
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=ConstrainedLayoutEngine(wspace=0.04, hspace=0.06))
-    figure.set_facecolor("white")
-    return figure
-
-
 def _draw_distances(rows: Sequence[Row]) -> Figure:
     datasets, activations = _distinct(rows, "dataset"), _distinct(rows, "activation")
-    figure = _figure(2.4 + 3.8 * len(datasets), 0.7 + 2.9 * len(activations))
-    panels = figure.subplots(len(activations), len(datasets), squeeze=False, sharex=True, sharey="row")
+    size = 2.4 + 3.8 * len(datasets), 0.7 + 2.9 * len(activations)
+    figure, grid = panels(len(activations), len(datasets), size, sharex=True, sharey="row")
     for i, phi in enumerate(activations):
         for j, data in enumerate(datasets):
-            axes = panels[i, j]
+            axes = grid[i, j]
             own = where(rows, dataset=data, activation=phi)
             _draw_marks(axes, own, _present(where(rows, activation=phi)))
             set_title(axes, f"{phi_words(phi)}, {data_words(data)}")
-    for axes in panels[-1]:
+    for axes in grid[-1]:
         axes.set_xlabel("relative spectral distance, %")
     handles = [Line2D([], [], color=color, marker=marker, ls="none") for color, marker in _MARKS.values()]
-    figure.legend(handles, list(_MARKS), loc="outside lower center", ncols=3, frameon=False, fontsize=SMALL)
+    figure_legend(figure, handles, list(_MARKS), ncols=3)
     return figure
 
 
@@ -318,7 +321,7 @@ def _draw_marks(axes: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
         axes.axhline(len(names) - sum(name in _EQUIVALENTS for name in names) - 0.5, color="0.5", lw=0.8)
     axes.set(xscale="log", ylim=(len(names) - 0.4, -0.6))
     axes.set_yticks(range(len(names)), [_NAMES[name] for name in names])
-    axes.xaxis.set_major_formatter(lambda value, _: decimal(value, 2))
+    axes.xaxis.set_major_formatter(PLAIN)
     axes.tick_params(labelsize=SMALL)
     axes.grid(axis="x", alpha=0.25)
 
@@ -326,12 +329,13 @@ def _draw_marks(axes: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
 def _draw_activations(rows: Sequence[Row]) -> Figure:
     activations = _distinct(rows, "activation")
     names = [name for name in _SHAPE_TITLES if name in _distinct(rows, "design")]
-    figure = _figure(1.2 + 2.7 * max(len(names), 1), 0.7 + 2.7 * len(activations))
-    panels = figure.subplots(len(activations), max(len(names), 1), squeeze=False, sharey="row", sharex="row")
+    columns = max(len(names), 1)
+    size = 1.2 + 2.7 * columns, 0.7 + 2.7 * len(activations)
+    figure, grid = panels(len(activations), columns, size, sharex="row", sharey="row")
     for i, phi in enumerate(activations):
         own = where(rows, activation=phi)
         for j, name in enumerate(names):
-            axes = panels[i, j]
+            axes = grid[i, j]
             axes.axhline(0.0, color="0.8", lw=0.8, zorder=0)
             axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
             deq, design = where(own, design="DEQ"), where(own, design=name)
@@ -340,13 +344,13 @@ def _draw_activations(rows: Sequence[Row]) -> Figure:
                 curve = where(design, layer=layer)
                 axes.plot(column(curve, "u"), column(curve, "phi"), color=color, ls=dashes, lw=1.4)
             set_title(axes, f"{phi_words(phi)}: {_SHAPE_TITLES[name]}")
-        panels[i, 0].set_ylabel("activation")
-    for axes in panels[-1]:
+        grid[i, 0].set_ylabel("activation")
+    for axes in grid[-1]:
         axes.set_xlabel("pre-activation (±3 s.d.)")
     handles = [Line2D([], [], color=ORANGE, lw=4.0, alpha=0.5)]
     handles += [Line2D([], [], color=color, ls=dashes, lw=1.4) for color, dashes in _LAYERS.values()]
     labels = ["DEQ, centred", "first layer", "second layer"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=SMALL)
+    figure_legend(figure, handles, labels, ncols=3)
     return figure
 
 

@@ -20,7 +20,19 @@ from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean
 from notsodeep.experiments.reproduction.spectrum import LARGEST, STAND_INS
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.experiments.samples import MIXTURE
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, SMALL, VERMILION, set_title
+from notsodeep.report.drawing import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PLAIN,
+    PURPLE,
+    SMALL,
+    VERMILION,
+    figure_legend,
+    panels,
+    set_title,
+)
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import data_words, percent_words, phi_words, span_words
@@ -223,14 +235,14 @@ def eigenvalues(rows: Sequence[Row]) -> Figure:
     cases = _cases(where(rows, seed=0))
     places = list(dict.fromkeys(case.place for case in cases))
     activations = list(dict.fromkeys(case.activation for case in cases))
-    figure, panels = _panels(len(places), len(activations))
+    figure, grid = _grid(len(places), len(activations))
     for case in cases:
-        _draw_case(panels[places.index(case.place), activations.index(case.activation)], case)
-    _hide_empty(panels)
+        _draw_case(grid[places.index(case.place), activations.index(case.activation)], case)
+    _hide_empty(grid)
     labels = _labels(rows)
     handles: list[Any] = [(_line(name), _mark(name)) for name in _STYLES]
     title = f"lines: eigenvalues in a bin; marks: those of the {LARGEST} largest ones that are above all bins"
-    figure.legend(handles, [labels[name] for name in _STYLES], loc="outside lower center", ncols=3, title=title)
+    figure_legend(figure, handles, [labels[name] for name in _STYLES], ncols=3, title=title)
     return figure
 
 
@@ -243,14 +255,12 @@ def _mark(name: str) -> Line2D:
     return Line2D([], [], color=_STYLES[name].color, marker=_STYLES[name].marker, mfc="none", ls="none")
 
 
-def _panels(lines: int, columns: int) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines + 0.6), dpi=150, layout="constrained")
-    figure.set_facecolor("white")
-    return figure, figure.subplots(lines, columns, squeeze=False)
+def _grid(lines: int, columns: int) -> tuple[Figure, Any]:
+    return panels(lines, columns, (_PANEL[0] * columns, _PANEL[1] * lines + 0.6))
 
 
-def _hide_empty(panels: Any) -> None:
-    for axes in panels.flat:
+def _hide_empty(grid: Any) -> None:
+    for axes in grid.flat:
         axes.set_visible(axes.has_data())
 
 
@@ -271,7 +281,7 @@ def _draw_case(axes: Axes, case: _Case) -> None:
     axes.set(xscale="log", yscale="log", ylim=(_FLOOR, None), ylabel="eigenvalues in a bin")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: decimal(value, 3))
+        axis.set_major_formatter(PLAIN)
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"eigenvalue{_below(case)}", fontsize=SMALL)
     set_title(axes, f"{case.place}, p = {case.p}: {phi_words(case.activation)}, {case.kernel}")
@@ -290,15 +300,15 @@ def spectral_distances(rows: Sequence[Row]) -> Figure:
     cases, labels = _cases(rows), _labels(rows)
     kernels, activations = ([str(value) for value in distinct(rows, name)] for name in ("kernel", "activation"))
     places = list(dict.fromkeys(case.place for case in cases))
-    figure, panels = _panels(len(kernels), len(activations))
+    figure, grid = _grid(len(kernels), len(activations))
     for i, kernel in enumerate(kernels):
         for j, activation in enumerate(activations):
             own = [case for case in cases if (case.kernel, case.activation) == (kernel, activation)]
-            _draw_distances(panels[i, j], own, places, labels)
-            set_title(panels[i, j], f"{phi_words(activation)}, {kernel}")
-    _hide_empty(panels)
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+            _draw_distances(grid[i, j], own, places, labels)
+            set_title(grid[i, j], f"{phi_words(activation)}, {kernel}")
+    _hide_empty(grid)
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure_legend(figure, handles, names, ncols=3)
     return figure
 
 
@@ -312,6 +322,7 @@ def _draw_distances(axes: Axes, cases: Sequence[_Case], places: Sequence[str], l
         axes.errorbar(at, [100.0 * one.value for one in found], errors, label=labels[name], **mark)
     axes.set(yscale="log", xlim=(-0.5, len(places) - 0.5), ylabel="relative spectral distance, %", xlabel="samples")
     axes.set_xticks(range(len(places)), [place.replace(", ", "\n") for place in places], fontsize=SMALL)
+    axes.yaxis.set_major_formatter(PLAIN)
     axes.grid(axis="y", alpha=0.3)
 
 
