@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from notsodeep.experiments.reproduction.accuracy import MODELS, OFFICIAL
 from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
 from notsodeep.experiments.reproduction.rows import Mean, column, difference, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row
-from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, set_title
+from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, figure_legend, panels, set_title
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import data_words, mean_words, phi_words, span_words
 from notsodeep.report.table import Table
@@ -228,11 +227,9 @@ def figures(rows: Sequence[Row]) -> dict[str, Figure]:
 def _figure(points: Sequence[_Point]) -> Figure:
     datasets, activations = _once(points, "dataset"), _once(points, "activation")
     size = (1.6 + 3.5 * len(datasets), 0.6 + 2.9 * len(activations))
-    figure = Figure(figsize=size, dpi=150, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
-    figure.set_facecolor("white")
-    panels = figure.subplots(len(activations), len(datasets), squeeze=False, sharex=True)
+    figure, grid = panels(len(activations), len(datasets), size, sharex=True)
     for (row, phi), (place, dataset) in product(enumerate(activations), enumerate(datasets)):
-        axes = panels[row, place]
+        axes = grid[row, place]
         chosen = [point for point in points if (point.dataset, point.activation) == (dataset, phi)]
         widths = [point.width for point in chosen]
         for model, (color, marker, line) in _STYLES.items():
@@ -257,15 +254,15 @@ def _figure(points: Sequence[_Point]) -> Figure:
         axes.grid(alpha=0.25)
         set_title(axes, f"{phi_words(phi)}, {data_words(dataset)}")
         axes.tick_params(labelsize=SMALL)
-    for axes in panels[-1]:
+    for axes in grid[-1]:
         axes.set_xlabel("width m")
-    for axes in panels[:, 0]:
+    for axes in grid[:, 0]:
         axes.set_ylabel("test accuracy, %")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
     if any(point.published("deq") is not None for point in points):
-        (open_mark,) = panels[0, 0].plot([], [], "o", ls="none", color="0.4", mfc="none", ms=9, mew=0.9)
+        (open_mark,) = grid[0, 0].plot([], [], "o", ls="none", color="0.4", mfc="none", ms=9, mew=0.9)
         handles, labels = [*handles, open_mark], [*labels, "published, same colours"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure_legend(figure, handles, labels, 4)
     return figure
 
 

@@ -8,22 +8,19 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.reproduction.cost import LOOSE, LOOSE_TOLERANCE
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, VERMILION, set_legend, set_title
-from notsodeep.report.figures import DPI
+from notsodeep.report.drawing import BLACK, BLUE, GREEN, PLAIN, VERMILION, panels, set_legend, set_title
 from notsodeep.report.numerals import accuracy, decimal, duration
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import mean_words, phi_words
 from notsodeep.report.table import Table
 
 WIDTH, ACCURACY = "equal width", "equal accuracy"
-_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 _PANEL = (4.6, 3.9)  # inches
 _RATIOS = (
     ("seconds", "time", VERMILION, "o"),
@@ -180,17 +177,10 @@ def figures(rows: Sequence[Row]) -> dict[str, Figure]:
     return found
 
 
-def _figure(rows: int, columns: int) -> tuple[Figure, Any]:
-    size = (_PANEL[0] * columns, _PANEL[1] * rows)
-    figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
-    figure.set_facecolor("white")
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
 def _ratios(rows: Sequence[Row]) -> Figure:
     activations = distinct(rows, "activation")
-    figure, panels = _figure(1, len(activations))
-    for activation, axes in zip(activations, panels[0], strict=True):
+    figure, grid = panels(1, len(activations), (_PANEL[0] * len(activations), _PANEL[1]))
+    for activation, axes in zip(activations, grid[0], strict=True):
         _draw_ratios(axes, where(rows, activation=activation))
         set_title(axes, phi_words(activation))
     return figure
@@ -212,7 +202,7 @@ def _draw_ratios(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axhline(1.0, color=BLACK, lw=0.8)
     _plain_ticks(axes, widths)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(_PLAIN)
+    axes.yaxis.set_major_formatter(PLAIN)
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="width of the DEQ", ylabel="DEQ / twin")
     set_legend(axes, ncols=2)
@@ -226,8 +216,9 @@ def _plain_ticks(axes: Axes, values: Sequence[int]) -> None:
 def _ladders(rows: Sequence[Row]) -> Figure:
     activations = distinct(rows, "activation")
     widths = distinct(where(rows, role="ladder"), "deq_width")
-    figure, panels = _figure(len(activations), len(widths))
-    for activation, line in zip(activations, panels, strict=True):
+    size = (_PANEL[0] * len(widths), _PANEL[1] * len(activations))
+    figure, grid = panels(len(activations), len(widths), size)
+    for activation, line in zip(activations, grid, strict=True):
         for width, axes in zip(widths, line, strict=True):
             _draw_ladder(axes, where(rows, activation=activation, deq_width=width))
             set_title(axes, f"{phi_words(activation)}, DEQ of width {width}")
