@@ -61,7 +61,7 @@ def test_findings_have_the_numbers():
     assert found[0].startswith(
         "CK, the paper's form at p = 4000, n = 3200: off by 0.639 ± 0.004 % for ReLU (b = 0.500 ± 0.000)"
     )
-    assert "errors are smaller than the paper's at p = 4000: by factors of 10 to 10," in " ".join(found)
+    assert "errors are smaller than the paper's at p = 4000: by factors of 10," in " ".join(found)
     assert "T does not enter for tanh" in " ".join(found)
     assert [sentence.split("becomes ")[1] for sentence in found if "becomes" in sentence] == [
         "1.28 ± 0.007 % for ReLU (b = 0.500 ± 0.000).",

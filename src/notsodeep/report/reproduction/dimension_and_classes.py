@@ -26,7 +26,7 @@ from notsodeep.experiments.reproduction.dimension_and_classes import (
 )
 from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
 from notsodeep.experiments.reproduction.kernels import CK, PAPERS_NTK
-from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
+from notsodeep.experiments.reproduction.rows import Mean, column, distinct, groups, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
 from notsodeep.report.drawing import (
     BLACK,
@@ -74,10 +74,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
 
 def _cases(rows: Sequence[Row]) -> list[list[Row]]:
     """Return rows by case, in order of appearance."""
-    cases: dict[tuple[Value, ...], list[Row]] = {}
-    for row in rows:
-        cases.setdefault((row["axis"], *(row[name] for name in _CASE)), []).append(row)
-    return list(cases.values())
+    return list(groups(rows, "axis", *_CASE).values())
 
 
 def case_words(row: Row) -> str:

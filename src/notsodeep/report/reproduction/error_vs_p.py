@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from notsodeep.checks import FloatArray
 from notsodeep.experiments.reproduction.equivalent_errors import EXACT_SQUARES, MEANS_IN_T, NORM_AWARE, PAPER
-from notsodeep.experiments.reproduction.error_vs_p import OFFICIAL_T, STUDIED, WITHIN_TAU0
+from notsodeep.experiments.reproduction.error_vs_p import OFFICIAL_T, WITHIN_TAU0
 from notsodeep.experiments.reproduction.kernels import CK, NTK, PAPERS_NTK
 from notsodeep.experiments.reproduction.power_law import power_law
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
@@ -29,7 +29,7 @@ from notsodeep.report.drawing import (
 )
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import listed, mean_words, percent_words, phi_words
+from notsodeep.report.reproduction.words import listed, mean_words, percent_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 STYLES: dict[Value, dict[str, Any]] = {
@@ -109,7 +109,7 @@ def _mean(rows: Iterable[Row], **at: Value) -> Mean:
 
 def findings(rows: Sequence[Row]) -> list[str]:
     """Return how large the errors are, how fast they fall, and what the variants of the form change."""
-    sentences = [_paper(rows, kernel) for kernel in STUDIED]
+    sentences = [_paper(rows, kernel) for kernel in distinct(rows, "kernel")]
     return [*sentences, *_bending(rows), *_closer(rows), *_other_traces(rows), _within(rows)]
 
 
@@ -117,7 +117,7 @@ def _largest(rows: Sequence[Row]) -> int:
     return int(column(rows, "p").max())
 
 
-def _paper(rows: Sequence[Row], kernel: str) -> str:
+def _paper(rows: Sequence[Row], kernel: Value) -> str:
     p = _largest(rows)
     some = where(rows, kernel=kernel, form=PAPER)
     parts = [_with_exponent(where(some, activation=name), p) for name in distinct(rows, "activation")]
@@ -151,12 +151,12 @@ def _closer(rows: Sequence[Row]) -> list[str]:
             _mean(rows, activation=name, kernel=kernel, form=PAPER, p=p).value
             / _mean(rows, activation=name, kernel=kernel, form=form, p=p).value
             for name in distinct(rows, "activation")
-            for kernel in STUDIED
+            for kernel in distinct(rows, "kernel")
         ]
         verb = "smaller" if min(times) > 1.0 else "not always smaller"
-        ends = f"{decimal(min(times), 2)} to {decimal(max(times), 2)}"
+        factors = span_words(times, lambda factor: decimal(factor, 2))
         sentences.append(
-            f"{words} errors are {verb} than the paper's at p = {p}: by factors of {ends}, over all kernels."
+            f"{words} errors are {verb} than the paper's at p = {p}: by factors of {factors}, over all kernels."
         )
     return sentences
 
@@ -206,10 +206,10 @@ def _within(rows: Sequence[Row]) -> str:
 
 def tables(rows: Sequence[Row]) -> list[Table]:
     """Return a table of errors and exponents for each kernel, and ours beside known values."""
-    return [*(_errors_table(rows, kernel) for kernel in STUDIED), *_references(rows)]
+    return [*(_errors_table(rows, kernel) for kernel in distinct(rows, "kernel")), *_references(rows)]
 
 
-def _errors_table(rows: Sequence[Row], kernel: str) -> Table:
+def _errors_table(rows: Sequence[Row], kernel: Value) -> Table:
     sizes = sorted(set(column(rows, "p").astype(int).tolist()))
     curved = len(sizes) > _STRAIGHT
     lines = []
@@ -258,7 +258,7 @@ def _references(rows: Sequence[Row]) -> list[Table]:
 
 def figures(rows: Sequence[Row]) -> dict[str, Figure]:
     """Return a figure for each kernel: errors against p, a panel for each form."""
-    return {_FIGURES[kernel]: _figure(where(rows, kernel=kernel)) for kernel in STUDIED}
+    return {_FIGURES[kernel]: _figure(where(rows, kernel=kernel)) for kernel in _FIGURES}
 
 
 def _figure(rows: Sequence[Row]) -> Figure:

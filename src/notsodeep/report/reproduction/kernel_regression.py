@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
+from notsodeep.experiments.reproduction.rows import Mean, column, distinct, groups, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
 from notsodeep.report.drawing import BLACK, BLUE, GREEN, VERMILION, figure_legend, panels, plain_ticks, set_title
 from notsodeep.report.numerals import accuracy, decimal, percent
@@ -205,14 +205,12 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 def _results(rows: Sequence[Row]) -> Table:
     first = rows[0]
     lines = []
-    for dataset in distinct(rows, "dataset"):
-        for activation in distinct(rows, "activation"):
-            of = where(rows, dataset=dataset, activation=activation)
-            by_model = {model: where(of, model=model) for model in _WORDS}
-            right = tuple(accuracy(mean(column(by_model[model], "accuracy")).value) for model in _WORDS)
-            same = tuple(_share(mean(column(by_model[model], "agreement")).value) for model in OTHERS)
-            scores = (percent(mean(column(by_model["twin"], "scores")).value),)
-            lines.append((f"{data_words(dataset)}, {phi_words(activation)}", right + same + scores))
+    for (dataset, activation), of in groups(rows, "dataset", "activation").items():
+        by_model = {model: where(of, model=model) for model in _WORDS}
+        right = tuple(accuracy(mean(column(by_model[model], "accuracy")).value) for model in _WORDS)
+        same = tuple(_share(mean(column(by_model[model], "agreement")).value) for model in OTHERS)
+        scores = (percent(mean(column(by_model["twin"], "scores")).value),)
+        lines.append((f"{data_words(dataset)}, {phi_words(activation)}", right + same + scores))
     header = (
         "data, activation",
         *(f"{_WORDS[model]}: right" for model in _WORDS),
@@ -233,12 +231,9 @@ def _agreements(
     """Return the agreement of matched and plain networks by the values of a column."""
     values = _ascending(rows, over)
     lines = []
-    for dataset in distinct(rows, "dataset"):
-        for activation in distinct(rows, "activation"):
-            for kernel in distinct(rows, "kernel"):
-                of = where(rows, dataset=dataset, activation=activation, kernel=kernel)
-                cells = tuple(_both(where(of, **{over: value})) for value in values)
-                lines.append((f"{data_words(dataset)}, {phi_words(activation)}, {str(kernel).upper()}", cells))
+    for (dataset, activation, kernel), of in groups(rows, "dataset", "activation", "kernel").items():
+        cells = tuple(_both(where(of, **{over: value})) for value in values)
+        lines.append((f"{data_words(dataset)}, {phi_words(activation)}, {str(kernel).upper()}", cells))
     return Table(title, ("data, activation, kernel", *map(head, values)), tuple(lines), notes)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
-from notsodeep.experiments.reproduction.study import Row
+from notsodeep.experiments.reproduction.rows import Mean, column, distinct, groups, mean, where
+from notsodeep.experiments.reproduction.study import Row, Value
 from notsodeep.experiments.samples import MIXTURE
 from notsodeep.report.drawing import (
     BLUE,
@@ -27,7 +26,7 @@ from notsodeep.report.drawing import (
 )
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import data_words, percent_words, phi_words
+from notsodeep.report.reproduction.words import data_words, listed, percent_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 _NAMES = {
@@ -57,7 +56,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
     """Return what the distances say, in numbers of these rows."""
     exact = where(rows, part="exact")
     said = []
-    for phi in _distinct(exact, "activation"):
+    for phi in distinct(exact, "activation"):
         own = where(exact, activation=phi)
         said += [_on_published(own, phi), _on_training(own, phi), _on_ntk(own, phi)]
     return [
@@ -65,7 +64,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _on_published(rows: Sequence[Row], phi: str) -> str:
+def _on_published(rows: Sequence[Row], phi: Value) -> str:
     parts = [
         f"{_of_data(rows, name, 'CK')} {words}"
         for name, words in (
@@ -79,15 +78,14 @@ def _on_published(rows: Sequence[Row], phi: str) -> str:
     if not parts:
         return ""
     misses = [column(where(rows, design=name, kernel="CK"), "miss") for name in ("published", "solved")]
-    missed = " and ".join(percent(float(each.max())) for each in misses if each.size)
-    first_two = f" The first two miss the four numbers that are to agree by at most {missed}." if len(parts) > 1 else ""
-    return (
-        f"{phi_words(phi)} DEQ, CK: the exact kernels differ, in relative spectral norm, by {'; by '.join(parts)}."
-        f"{first_two if all(each.size for each in misses) else ''}"
-    )
+    said = f"{phi_words(phi)} DEQ, CK: the exact kernels differ, in relative spectral norm, by {'; by '.join(parts)}."
+    if not all(each.size for each in misses):
+        return said
+    missed = listed([percent(float(each.max())) for each in misses])
+    return f"{said} The first two miss the four numbers that are to agree by at most {missed}."
 
 
-def _on_training(rows: Sequence[Row], phi: str) -> str:
+def _on_training(rows: Sequence[Row], phi: Value) -> str:
     if not where(rows, design="training"):
         return ""
     said = (
@@ -101,19 +99,19 @@ def _on_training(rows: Sequence[Row], phi: str) -> str:
         said += f"; against the DEQ as that code centres it, by {_of_data(rows, 'training, its DEQ', 'CK')}"
     worse = [
         data
-        for data in _distinct(rows, "dataset")
+        for data in distinct(rows, "dataset")
         if _apart(rows, data, "training", "CK") > _apart(rows, data, "unmatched", "CK")
     ]
     where_worse = (
-        f" It is further off than unmatched layers are on {' and '.join(_with_article(each) for each in worse)}."
+        f" It is further off than unmatched layers are on {listed([_with_article(each) for each in worse])}."
         if worse
         else ""
     )
     return f"{said}.{where_worse}"
 
 
-def _on_ntk(rows: Sequence[Row], phi: str) -> str:
-    kernels = [name for name in _distinct(rows, "kernel") if name != "CK"]
+def _on_ntk(rows: Sequence[Row], phi: Value) -> str:
+    kernels = [name for name in distinct(rows, "kernel") if name != "CK"]
     parts = [
         f"by {_of_data(rows, 'published', kernel)} for the {kernel}, where a network designed for it is off by "
         f"{_of_data(rows, 'solved', kernel)}"
@@ -132,78 +130,60 @@ def _on_finite(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     width, networks = rows[0]["width"], rows[0]["networks"]
-    twins, others, exact = (_spectral(where(rows, design=name)) for name in ("published", "DEQ", "exact"))
-    ratios = np.array([a.value / b.value for a, b in zip(twins, others, strict=True)])
+    twins, others, exact = (
+        [_spectral(each).value for each in groups(where(rows, design=name), "dataset", "activation").values()]
+        for name in ("published", "DEQ", "exact")
+    )
+    ratios = [a / b for a, b in zip(twins, others, strict=True)]
     return (
         f"Finite networks, means of {networks} CKs at width {width}: those of DEQs and of published designs differ by "
-        f"{_span(twins, percent)} in relative spectral norm, which is {_ratio(ratios)} times what those of two sets of "
-        f"DEQs differ by, {_span(others, percent)}; a set of DEQs is {_span(exact, percent)} off its own limit."
+        f"{span_words(twins, percent)} in relative spectral norm, which is {_ratio(ratios)} times what those of two "
+        f"sets of DEQs differ by, {span_words(others, percent)}; a set of DEQs is {span_words(exact, percent)} off its "
+        "own limit."
     )
 
 
-def _ratio(ratios: Any) -> str:
-    low, high = decimal(float(ratios.min()), 2), decimal(float(ratios.max()), 2)
-    return low if low == high else f"{low} to {high}"
+def _ratio(ratios: Sequence[float]) -> str:
+    return span_words(ratios, lambda ratio: decimal(ratio, 2))
 
 
-def _spectral(rows: Sequence[Row]) -> list[Mean]:
-    groups = dict.fromkeys((str(row["dataset"]), str(row["activation"])) for row in rows)
-    return [mean(column(where(rows, dataset=data, activation=phi), "spectral")) for data, phi in groups]
-
-
-def _span(means: Sequence[Mean], show: Callable[[float], str]) -> str:
-    low, high = show(min(each.value for each in means)), show(max(each.value for each in means))
-    return low if low == high else f"{low} to {high}"
+def _spectral(rows: Sequence[Row]) -> Mean:
+    return mean(column(rows, "spectral"))
 
 
 def _on_equivalents(rows: Sequence[Row]) -> str:
-    cases = [
-        (data, phi, kernel)
-        for data in _distinct(rows, "dataset")
-        for phi in _distinct(rows, "activation")
-        for kernel in _distinct(rows, "kernel")
-    ]
-    pairs = []
-    for data, phi, kernel in cases:
-        own = where(rows, activation=phi)
-        pairs.append([_apart(own, data, name, kernel) for name in ("solved", "equivalent")])
-    known = [pair for pair in pairs if not np.isnan(pair).any()]
-    if not known:
+    ratios = []
+    for own in groups(rows, "dataset", "activation", "kernel").values():
+        network, stand_in = (where(own, design=name) for name in ("solved", "equivalent"))
+        if network and stand_in:
+            ratios.append(_spectral(stand_in).value / _spectral(network).value)
+    if not ratios:
         return ""
-    ratios = np.array([stand_in / network for network, stand_in in known])
-    closer = int((ratios > 1.0).sum())
+    closer = sum(ratio > 1.0 for ratio in ratios)
     return (
         f"Networks of the paper's families, equations solved, are designed by its random-matrix equivalent. They are "
-        f"closer to the DEQ's exact kernel than that is in {closer} of {len(known)} cases (data, activation, kernel): "
+        f"closer to the DEQ's exact kernel than that is in {closer} of {len(ratios)} cases (data, activation, kernel): "
         f"its distance is {_ratio(ratios)} times theirs."
     )
 
 
-def _apart(rows: Sequence[Row], dataset: str, design: str, kernel: str) -> float:
+def _apart(rows: Sequence[Row], dataset: Value, design: str, kernel: str) -> float:
     found = where(rows, dataset=dataset, design=design, kernel=kernel)
-    return mean(column(found, "spectral")).value if found else float("nan")
+    return _spectral(found).value if found else float("nan")
 
 
-def _of_data(rows: Sequence[Row], design: str, kernel: str) -> str:
+def _of_data(rows: Sequence[Row], design: str, kernel: Value) -> str:
     """Return the mean distance on each data set, in words."""
-    own = where(rows, design=design, kernel=kernel)
-    parts = [
-        f"{percent(mean(column(where(own, dataset=name), 'spectral')).value)} ({data_words(name)})"
-        for name in _distinct(own, "dataset")
-    ]
-    return " and ".join(parts)
+    by_data = groups(where(rows, design=design, kernel=kernel), "dataset")
+    return listed([f"{percent(_spectral(own).value)} ({data_words(name)})" for (name,), own in by_data.items()])
 
 
-def _distinct(rows: Sequence[Row], name: str) -> list[str]:
-    return [str(value) for value in distinct(rows, name)]
-
-
-def _with_article(dataset: str) -> str:
+def _with_article(dataset: Value) -> str:
     return f"the {data_words(dataset)}" if dataset == MIXTURE else data_words(dataset)
 
 
 def _present(rows: Sequence[Row]) -> list[str]:
-    there = set(_distinct(rows, "design"))
+    there = distinct(rows, "design")
     return [name for name in _NAMES if name in there]
 
 
@@ -215,14 +195,12 @@ def tables(rows: Sequence[Row]) -> list[Table]:
 
 
 def _distances(rows: Sequence[Row]) -> Table:
-    kernels = _distinct(rows, "kernel")
+    kernels = [str(kernel) for kernel in distinct(rows, "kernel")]
     lines = []
-    for data in _distinct(rows, "dataset"):
-        for phi in _distinct(rows, "activation"):
-            own = where(rows, dataset=data, activation=phi)
-            for name in _present(own):
-                cells = [_cell(where(own, design=name, kernel=kernel)) for kernel in kernels]
-                lines.append((f"{data_words(data)}, {phi_words(phi)}: {_NAMES[name]}", (*cells, _miss(own, name))))
+    for (data, phi), own in groups(rows, "dataset", "activation").items():
+        for name in _present(own):
+            cells = [_cell(where(own, design=name, kernel=kernel)) for kernel in kernels]
+            lines.append((f"{data_words(data)}, {phi_words(phi)}: {_NAMES[name]}", (*cells, _miss(own, name))))
     n = rows[0]["n"]
     return Table(
         "Exact kernels: relative spectral distance from the DEQ's",
@@ -236,9 +214,7 @@ def _distances(rows: Sequence[Row]) -> Table:
 
 
 def _cell(rows: Sequence[Row]) -> str:
-    if not rows:
-        return "-"
-    return percent_words(mean(column(rows, "spectral")), 2)
+    return percent_words(_spectral(rows), 2) if rows else "-"
 
 
 def _miss(rows: Sequence[Row], name: str) -> str:
@@ -249,15 +225,15 @@ def _miss(rows: Sequence[Row], name: str) -> str:
 
 def _networks(rows: Sequence[Row]) -> Table:
     lines = []
-    for phi in _distinct(rows, "activation"):
+    for phi in distinct(rows, "activation"):
         own = where(rows, dataset=rows[0]["dataset"], seed=rows[0]["seed"], activation=phi)
         for name in _present(own):
-            for kernel in _distinct(own, "kernel"):
+            for kernel in distinct(own, "kernel"):
                 texts = [str(row["network"]) for row in where(own, design=name, kernel=kernel) if row["network"]]
                 if texts and (kernel == "CK" or name in ("solved", "matched")):
                     lines.append((f"{phi_words(phi)}, {kernel}: {_NAMES[name]}", (texts[0],)))
     return Table(
-        f"Networks, for the first draw of samples ({data_words(str(rows[0]['dataset']))})",
+        f"Networks, for the first draw of samples ({data_words(rows[0]['dataset'])})",
         ("design", "activations, from the first layer on"),
         tuple(lines),
         ("two_slope is max(a x, b x) + offset, hardtanh is scale clip(x, -clip, clip). Learning rates are left out.",),
@@ -269,10 +245,9 @@ def _finite_distances(rows: Sequence[Row]) -> Table:
     lines = [
         (
             f"{data_words(data)}, {phi_words(phi)}",
-            tuple(_cell(where(rows, dataset=data, activation=phi, design=name)) for name in heads),
+            tuple(_cell(where(own, design=name)) for name in heads),
         )
-        for data in _distinct(rows, "dataset")
-        for phi in _distinct(rows, "activation")
+        for (data, phi), own in groups(rows, "dataset", "activation").items()
     ]
     width, networks = rows[0]["width"], rows[0]["networks"]
     return Table(
@@ -291,7 +266,7 @@ def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
 
 
 def _draw_distances(rows: Sequence[Row]) -> Figure:
-    datasets, activations = _distinct(rows, "dataset"), _distinct(rows, "activation")
+    datasets, activations = distinct(rows, "dataset"), distinct(rows, "activation")
     size = 2.4 + 3.8 * len(datasets), 0.7 + 2.9 * len(activations)
     figure, grid = panels(len(activations), len(datasets), size, sharex=True, sharey="row")
     for i, phi in enumerate(activations):
@@ -313,7 +288,7 @@ def _draw_marks(axes: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
         for shift, (kernel, (color, marker)) in zip((-0.22, 0.0, 0.22), _MARKS.items(), strict=True):
             found = where(rows, design=name, kernel=kernel)
             if found:
-                each = mean(column(found, "spectral"))
+                each = _spectral(found)
                 bar = 0.0 if np.isnan(each.error) else 200.0 * each.error
                 at = place + shift
                 axes.errorbar(100.0 * each.value, at, xerr=bar, color=color, marker=marker, ms=5, lw=1.2, ls="none")
@@ -327,8 +302,8 @@ def _draw_marks(axes: Axes, rows: Sequence[Row], names: Sequence[str]) -> None:
 
 
 def _draw_activations(rows: Sequence[Row]) -> Figure:
-    activations = _distinct(rows, "activation")
-    names = [name for name in _SHAPE_TITLES if name in _distinct(rows, "design")]
+    activations = distinct(rows, "activation")
+    names = [name for name in _SHAPE_TITLES if name in distinct(rows, "design")]
     columns = max(len(names), 1)
     size = 1.2 + 2.7 * columns, 0.7 + 2.7 * len(activations)
     figure, grid = panels(len(activations), columns, size, sharex="row", sharey="row")

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from notsodeep.experiments.reproduction.draws import CLASSES, SPHERE
-from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
+from notsodeep.experiments.reproduction.rows import Mean, column, distinct, groups, mean, where
 from notsodeep.experiments.reproduction.spectrum import LARGEST, STAND_INS
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.experiments.samples import MIXTURE
@@ -35,7 +35,7 @@ from notsodeep.report.drawing import (
 )
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import data_words, percent_words, phi_words, span_words
+from notsodeep.report.reproduction.words import data_words, listed, percent_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 _WHOLE = (MIXTURE, SPHERE)  # any other one has its two classes in its name
@@ -89,9 +89,8 @@ def _data_name(dataset: str) -> str:
 
 
 def _cases(rows: Sequence[Row]) -> list[_Case]:
-    names = ("dataset", "n", "p", "activation", "kernel")
-    keys: dict[tuple[Any, ...], None] = dict.fromkeys(tuple(row[name] for name in names) for row in rows)
-    return [_Case._make((*key, where(rows, **dict(zip(names, key, strict=True))))) for key in keys]
+    found = groups(rows, "dataset", "n", "p", "activation", "kernel")
+    return [_Case._make((*key, own)) for key, own in found.items()]
 
 
 def _labels(rows: Sequence[Row]) -> dict[str, str]:
@@ -195,7 +194,7 @@ def _by_data(cases: Sequence[_Case], name: str, what: str = "spectral") -> str:
     for dataset in dict.fromkeys(case.dataset for case in cases):
         errors = [case.mean(what, name).value for case in cases if case.dataset == dataset]
         spans.append(f"{span_words(errors, percent)} on {'the ' * (dataset in _WHOLE)}{_data_name(dataset)}")
-    return spans[0] if len(spans) == 1 else f"{', '.join(spans[:-1])} and {spans[-1]}"
+    return listed(spans)
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -232,9 +231,9 @@ def _file_name(kernel: str) -> str:
 
 def eigenvalues(rows: Sequence[Row]) -> Figure:
     """Draw the eigenvalues of one kernel on draw 0: a line of panels for each data set and size."""
-    cases = _cases(where(rows, seed=0))
+    first = where(rows, seed=0)
+    cases, activations = _cases(first), distinct(first, "activation")
     places = list(dict.fromkeys(case.place for case in cases))
-    activations = list(dict.fromkeys(case.activation for case in cases))
     figure, grid = _grid(len(places), len(activations))
     for case in cases:
         _draw_case(grid[places.index(case.place), activations.index(case.activation)], case)
