@@ -204,8 +204,9 @@ STUDY = Study(
     name="finite-width",
     title="Kernels of finite networks",
     question=(
-        "How fast do the kernels of finite DEQs and of their finite twins tend to the exact ones as the width m grows, "
-        "and as the kernels of k networks are averaged? Theory: like (m k)^(-1/2), until a bias of finite width shows."
+        "How fast do the kernels of finite DEQs and of finite networks matched to them tend to the exact ones as the "
+        "width m grows, and as the kernels of k networks are averaged? Theory: like (m k)^(-1/2), until a bias of "
+        "finite width shows."
     ),
     full=FULL,
     quick=QUICK,

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from notsodeep.checks import FloatArray
-from notsodeep.experiments.reproduction.power_law import PowerLaw, power_law
-from notsodeep.experiments.reproduction.rows import column, distinct, where
+from notsodeep.experiments.reproduction.power_law import power_law
+from notsodeep.experiments.reproduction.rows import Mean, column, distinct, groups, mean, where
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import (
     BLACK,
@@ -30,17 +30,22 @@ from notsodeep.report.drawing import (
 )
 from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import data_words, phi_words
+from notsodeep.report.reproduction.words import data_words, mean_words, percent_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 _NORMS = ("spectral", "frobenius")
 _PANEL = 3.6, 2.9  # inches
 _MODELS = {"DEQ": (BLUE, "o"), "twin": (VERMILION, "s")}
+_WORDS = {"DEQ": "DEQ", "twin": "matched network"}
 _DASHES = {"spectral": "-", "frobenius": (0, (4, 2))}
 _SIZES = ((BLUE, "o"), (GREEN, "s"), (ORANGE, "^"), (VERMILION, "D"))
 _THEORY = -0.5
 _CERTAIN = 3.0  # standard errors from which on a bias is called one; they are too large where there is none
 _AGREES = 2.0  # standard errors within which an exponent agrees
+_SHARED = (
+    "Networks of one width have the same seeds on all data and for all activations, and one DEQ has all kernels: lines "
+    "are not independent of each other."
+)
 
 
 class Curve(NamedTuple):
@@ -50,16 +55,24 @@ class Curve(NamedTuple):
     y: FloatArray
     error: FloatArray
     """Standard error, NaN for a single average"""
+    n: Sequence[int]
+    """Averages that it is the mean of"""
 
     def beyond(self, least: float) -> Curve:
         """Return the part from ``least`` on."""
-        kept = self.x >= least
-        return Curve(self.x[kept], self.y[kept], self.error[kept])
+        first = int(np.searchsorted(self.x, least))
+        return Curve(self.x[first:], self.y[first:], self.error[first:], self.n[first:])
+
+    def at(self, x: float) -> Mean | None:
+        """Return one of the errors, None where there is none."""
+        found = [Mean(y, error, n) for at, y, error, n in zip(*self, strict=True) if at == x]
+        return found[0] if found else None
 
     @property
-    def law(self) -> PowerLaw:
-        """The power law through the points."""
-        return power_law(self.x, self.y, self.error)
+    def exponent(self) -> Mean:
+        """That of the power law through the points."""
+        law = power_law(self.x, self.y, self.error)
+        return Mean(law.exponent, law.error, len(self.x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +86,7 @@ class Case:
     rows: list[Row]
 
     def __str__(self) -> str:
-        return f"{data_words(self.dataset)}, {phi_words(self.activation)}, {self.kernel}, {self.model}"
+        return f"{data_words(self.dataset)}, {phi_words(self.activation)}, {self.kernel}, {_WORDS[self.model]}"
 
     def by_width(self, norm: str) -> Curve:
         """Return the error of one network against its width."""
@@ -83,11 +96,11 @@ class Case:
         """Return the error of an average against the number of networks of one width."""
         return _curve(where(self.rows, width=width), "networks", norm)
 
-    def bias(self, width: int) -> tuple[float, float]:
-        """Return the estimate of the squared relative bias at one width and its standard error."""
+    def bias(self, width: int) -> Mean:
+        """Return the estimate of the squared relative bias at one width."""
         found = [row for row in where(self.rows, width=width) if row["bias_square"] is not None]
         errors = column(found, "bias_square_error")
-        return float(column(found, "bias_square").mean()), float(np.linalg.norm(errors)) / len(found)
+        return Mean(mean(column(found, "bias_square")).value, float(np.linalg.norm(errors)) / len(found), len(found))
 
     @property
     def design(self) -> float:
@@ -96,22 +109,23 @@ class Case:
 
 
 def _curve(rows: Sequence[Row], name: str, norm: str) -> Curve:
-    x = sorted({int(row[name]) for row in rows})  # type: ignore[arg-type]
-    groups = [where(rows, **{name: each}) for each in x]
-    errors = [column(group, f"{norm}_error") for group in groups]
+    by_size = {int(str(x)): own for (x,), own in groups(rows, name).items()}
+    ordered = [by_size[x] for x in sorted(by_size)]
+    errors = [column(own, f"{norm}_error") for own in ordered]
     return Curve(
-        np.array(x, dtype=np.float64),
-        np.array([column(group, norm).mean() for group in groups]),
+        np.array(sorted(by_size), dtype=np.float64),
+        np.array([column(own, norm).mean() for own in ordered]),
         np.array([np.linalg.norm(each) / len(each) for each in errors]),
+        [int(column(own, "groups").sum()) for own in ordered],
     )
 
 
 def cases(rows: Sequence[Row]) -> list[Case]:
     """Return the rows of each kind of network."""
-    names = ("dataset", "activation", "kernel", "model")
-    keys = dict.fromkeys(tuple(str(row[name]) for name in names) for row in rows)
-    named = (dict(zip(names, key, strict=True)) for key in keys)
-    return [Case(**each, rows=where(rows, **each)) for each in named]
+    found = groups(rows, "dataset", "activation", "kernel", "model")
+    return [
+        Case(str(data), str(phi), str(kernel), str(model), own) for (data, phi, kernel, model), own in found.items()
+    ]
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
@@ -122,43 +136,42 @@ def findings(rows: Sequence[Row]) -> list[str]:
     return [
         *(sentence for sentence in (_on_width(found), _on_averages(found)) if sentence),
         *_on_bias(found),
-        *_on_twins(found),
+        *_on_matched(found),
     ]
 
 
 def _on_width(found: Sequence[Case]) -> str:
     widths = _widths(found)
-    if len(widths) < 2:
+    curves = {(case, norm): case.by_width(norm) for case in found for norm in _NORMS}
+    fits = {key: curve.exponent for key, curve in curves.items() if len(curve.x) > 1}
+    if not fits:
         return ""
-    fits = {(case, norm): case.by_width(norm).law for case in found for norm in _NORMS if _fits(case, norm)}
     parts = []
     for norm in _NORMS:
-        laws = [law for (_, which), law in fits.items() if which == norm]
-        agree = sum(abs(law.exponent - _THEORY) <= _AGREES * law.error for law in laws)
-        exponents = [law.exponent for law in laws]
+        exponents = [exponent for (_, which), exponent in fits.items() if which == norm]
+        agree = sum(abs(each.value - _THEORY) <= _AGREES * each.error for each in exponents)
         parts.append(
-            f"{min(exponents):.3f} to {max(exponents):.3f} in the {_norm(norm)} norm, where {agree} of {len(laws)} "
-            "have -1/2 within two standard errors"
+            f"{_three(exponents)} in the {_norm(norm)} norm, where {agree} of {len(exponents)} have -1/2 within two "
+            "standard errors"
         )
-    n = max(int(row["n"]) for case in found for row in case.rows)  # type: ignore[arg-type]
-    upper = [case.by_width("spectral").beyond(n) for case in found]
-    beyond = [curve.law.exponent for curve in upper if len(curve.x) > 1]
+    n = int(max(column(case.rows, "n").max() for case in found))
+    upper = [curve.beyond(n) for (_, norm), curve in curves.items() if norm == "spectral"]
+    beyond = [curve.exponent for curve in upper if len(curve.x) > 1]
     wide = (
-        f" In the spectral norm it is {min(beyond):.3f} to {max(beyond):.3f} for networks with more units than the "
-        f"{n} samples."
+        f" Fitted to the widths from {n} on, the number of samples, the exponent in the spectral norm is "
+        f"{_three(beyond)}."
         if beyond
         else ""
     )
-    (case, norm), worst = max(fits.items(), key=lambda item: abs(item[1].exponent - _THEORY))
+    (case, norm), worst = max(fits.items(), key=lambda item: abs(item[1].value - _THEORY))
     return (
         f"The error of the kernel of one network falls from width {widths[0]} to {widths[-1]} with an exponent of "
-        f"{'; of '.join(parts)}. The furthest from -1/2 is {worst.exponent:.3f} ± {worst.error:.3f} ({case}, "
-        f"{_norm(norm)} norm).{wide}"
+        f"{'; of '.join(parts)}. The furthest from -1/2 is {mean_words(worst, 3)} ({case}, {_norm(norm)} norm).{wide}"
     )
 
 
-def _fits(case: Case, norm: str) -> bool:
-    return len(case.by_width(norm).x) > 1
+def _three(exponents: Sequence[Mean]) -> str:
+    return span_words([each.value for each in exponents], "{:.3f}".format)
 
 
 def _on_averages(found: Sequence[Case]) -> str:
@@ -167,73 +180,56 @@ def _on_averages(found: Sequence[Case]) -> str:
         curves = [case.by_networks(width, "frobenius") for case in found if _has(case, width)]
         networks = int(min(curve.x[-1] for curve in curves))
         gains = [float(curve.y[0] / curve.y[list(curve.x).index(networks)]) for curve in curves]
-        chance = decimal(math.sqrt(networks), 3)
+        closer = span_words(gains, lambda gain: decimal(gain, 3))
         parts.append(
-            f"of {networks} networks of width {width} is {_span(gains, lambda gain: decimal(gain, 3))} times closer "
-            f"(Frobenius) than one network, where chance alone would give {chance}"
+            f"of {networks} networks of width {width} is {closer} times closer (Frobenius) than one network, where "
+            f"chance alone would give {decimal(math.sqrt(networks), 3)}"
         )
     return f"An average {'; one '.join(parts)}."
 
 
 def _on_bias(found: Sequence[Case]) -> list[str]:
-    sure = {case: [width for width in _widths([case]) if _is_sure(case, width)] for case in found}
-    total = sum(len(_widths([case])) for case in found)
-    count = sum(map(len, sure.values()))
+    squares = {(case, width): case.bias(width) for case in found for width in _widths([case])}
+    seen = {key: math.sqrt(square.value) for key, square in squares.items() if square.value > _CERTAIN * square.error}
+    limits = [math.sqrt(_CERTAIN * square.error) for key, square in squares.items() if key not in seen]
     said = (
-        f"A bias of the mean kernel is seen beyond {_CERTAIN:g} standard errors in {count} of {total} cases "
-        "(each width of each kernel counts as one)"
+        f"A bias of the mean kernel is seen beyond {_CERTAIN:g} standard errors in {len(seen)} of {len(squares)} cases "
+        "(each width of each kernel counts as one; they share seeds)"
     )
-    if not count:
-        return [f"{said}: averages are as good as their number says."]
-    biases = {(case, width): math.sqrt(case.bias(width)[0]) for case, widths in sure.items() for width in widths}
-    case, width = max(biases, key=lambda key: biases[key])
+    hidden = f"as small as {span_words(limits, percent)} could not have been seen" if limits else ""
+    if not seen:
+        return [f"{said}. One {hidden} (case by case, {_CERTAIN:g} standard errors; Frobenius, relative)."]
+    (case, width), largest = max(seen.items(), key=lambda item: item[1])
     smallest = _widths(found)[0]
-    there = [value for (_, at), value in biases.items() if at == smallest]
-    where_small = f", {_span(there, percent)} at width {smallest}" if there else ""
-    slopes = [_bias_slope(each, widths) for each, widths in sure.items() if len(widths) > 2]
-    laws = f" Where three widths or more show it, it falls as m^b with b = {_span(slopes, _two)}." if slopes else ""
+    there = [value for (_, at), value in seen.items() if at == smallest]
+    where_small = f", {span_words(there, percent)} at width {smallest}" if there else ""
+    others = f" In the other cases one {hidden}." if limits else ""
     return [
-        f"{said}{where_small}; the largest is {percent(biases[case, width])} ({case}, width {width}). It is what an "
-        f"average of any number of networks keeps (Frobenius, relative).{laws}"
+        f"{said}{where_small}; the largest is {percent(largest)} ({case}, width {width}). It is what an average of any "
+        f"number of networks keeps (Frobenius, relative).{others}"
     ]
 
 
-def _is_sure(case: Case, width: int) -> bool:
-    square, error = case.bias(width)
-    return square > _CERTAIN * error
+def _on_matched(found: Sequence[Case]) -> list[str]:
+    """Say by how many times a matched network is further off than a DEQ of its width."""
+    deqs = {(case.dataset, case.activation, case.kernel): case for case in found if case.model == "DEQ"}
+    ratios: dict[str, dict[str, list[float]]] = {}
+    for case in found:
+        deq = deqs.get((case.dataset, case.activation, case.kernel))
+        if case.model != "DEQ" and deq is not None:
+            theirs = deq.by_width("frobenius")
+            pairs = ((ours, theirs.at(width)) for width, ours, *_ in zip(*case.by_width("frobenius"), strict=True))
+            own = ratios.setdefault(case.activation, {}).setdefault(case.kernel, [])
+            own += [float(ours / other.value) for ours, other in pairs if other is not None]
+    return [
+        f"At equal width a network matched to the {phi_words(phi)} DEQ is off by this many times what a DEQ of that "
+        f"width is (Frobenius, one network): {', '.join(_of_kernel(*pair) for pair in of_kernels.items())}."
+        for phi, of_kernels in ratios.items()
+    ]
 
 
-def _bias_slope(case: Case, widths: Sequence[int]) -> float:
-    squares, errors = np.array([case.bias(width) for width in widths]).T
-    return 0.5 * power_law(np.array(widths, dtype=np.float64), squares, errors).exponent
-
-
-def _on_twins(found: Sequence[Case]) -> list[str]:
-    sentences = []
-    for phi in dict.fromkeys(case.activation for case in found):
-        parts = []
-        for kernel in dict.fromkeys(case.kernel for case in found):
-            ratios = [ratio for ratio in _ratios(found, phi, kernel) if math.isfinite(ratio)]
-            if ratios:
-                parts.append(f"{_span(ratios, _two)} for the {kernel}")
-        if parts:
-            sentences.append(
-                f"At equal width a twin of the {phi_words(phi)} DEQ is off by this many times what a DEQ of that width "
-                f"is (Frobenius, one network): {', '.join(parts)}."
-            )
-    return sentences
-
-
-def _ratios(found: Sequence[Case], phi: str, kernel: str) -> list[float]:
-    ratios = []
-    for dataset in dict.fromkeys(case.dataset for case in found):
-        pair = {
-            case.model: case for case in found if (case.dataset, case.activation, case.kernel) == (dataset, phi, kernel)
-        }
-        if len(pair) == len(_MODELS):
-            ours, theirs = (dict(zip(*pair[model].by_width("frobenius")[:2], strict=True)) for model in ("twin", "DEQ"))
-            ratios += [float(ours[width] / theirs[width]) for width in ours if width in theirs]
-    return ratios
+def _of_kernel(kernel: str, ratios: Sequence[float]) -> str:
+    return f"{span_words(ratios, lambda ratio: decimal(ratio, 2))} for the {kernel}"
 
 
 def _widths(found: Sequence[Case]) -> list[int]:
@@ -246,15 +242,6 @@ def _has(case: Case, width: int) -> bool:
 
 def _norm(norm: str) -> str:
     return {"frobenius": "Frobenius"}.get(norm, norm)
-
-
-def _two(value: float) -> str:
-    return decimal(value, 2) if value > 0.0 else f"{value:.2f}"
-
-
-def _span(values: Sequence[float], show: Any) -> str:
-    low, high = show(min(values)), show(max(values))
-    return low if low == high else f"{low} to {high}"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
@@ -272,11 +259,9 @@ def _exponents(found: Sequence[Case]) -> Table:
         cells = []
         for norm in _NORMS:
             curve = case.by_width(norm)
-            law = curve.law if len(curve.x) > 1 else None
-            cells += [
-                "-" if law is None else f"{law.exponent:.3f} ± {law.error:.3f}",
-                *(_at(curve, width) for width in (low, high)),
-            ]
+            errors = [curve.at(width) for width in (low, high)]
+            cells.append(mean_words(curve.exponent, 3) if len(curve.x) > 1 else "-")
+            cells += ["-" if error is None else percent_words(error) for error in errors]
         lines.append((str(case), tuple(cells)))
     heads = [f"{_norm(norm)}: {what}" for norm in _NORMS for what in ("b", f"m = {low}", f"m = {high}")]
     return Table(
@@ -287,13 +272,9 @@ def _exponents(found: Sequence[Case]) -> Table:
             "Relative to the exact kernel of the DEQ, mean over networks ± standard error; b of error ~ m^b over all "
             "widths, by least squares weighted with the errors, its error widened where the misfit asks for it. "
             "Theory: b = -1/2.",
+            _SHARED,
         ),
     )
-
-
-def _at(curve: Curve, width: int) -> str:
-    at = np.flatnonzero(curve.x == width)
-    return f"{percent(curve.y[at[0]], 3)} ± {100.0 * curve.error[at[0]]:.1g}" if at.size else "-"
 
 
 def _biases(found: Sequence[Case]) -> Table:
@@ -310,13 +291,14 @@ def _biases(found: Sequence[Case]) -> Table:
             "Frobenius norm, estimated from products of averages of different networks, so that chance alone may make "
             "it negative; ± standard error (jackknife).",
             "Design: relative Frobenius distance of the exact kernels of model and DEQ, the bias at infinite width.",
+            _SHARED,
         ),
     )
 
 
 def _bias(case: Case, width: int) -> str:
-    square, error = case.bias(width)
-    return f"{1e4 * square:.2g} ± {1e4 * error:.1g}"
+    square = case.bias(width)
+    return f"{1e4 * square.value:.2g} ± {1e4 * square.error:.1g}"
 
 
 def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
@@ -324,15 +306,15 @@ def figures(rows: Sequence[Row]) -> Mapping[str, Figure]:
     if not rows:
         return {}
     datasets = [str(dataset) for dataset in distinct(rows, "dataset")]
-    against_width = {f"finite-width-{name}": _by_width(cases(where(rows, dataset=name))) for name in datasets}
+    against_width = {f"finite-width-{name}": _by_width(where(rows, dataset=name)) for name in datasets}
     return against_width | {
-        f"finite-width-averages-{name}": _by_networks(cases(where(rows, dataset=name))) for name in datasets
+        f"finite-width-averages-{name}": _by_networks(where(rows, dataset=name)) for name in datasets
     }
 
 
-def _grid(found: Sequence[Case], xlabel: str, ylabel: str) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+def _grid(rows: Sequence[Row], xlabel: str, ylabel: str) -> tuple[Figure, dict[tuple[str, str], Axes]]:
     """Return a figure with a row for each activation and a column for each kernel."""
-    names, kernels = (list(dict.fromkeys(getattr(case, name) for case in found)) for name in ("activation", "kernel"))
+    names, kernels = ([str(value) for value in distinct(rows, name)] for name in ("activation", "kernel"))
     size = _PANEL[0] * len(kernels), _PANEL[1] * len(names) + 0.7
     figure, grid = panels(len(names), len(kernels), size, sharex=True, sharey="row")
     by_case = {(phi, kernel): grid[i, j] for i, phi in enumerate(names) for j, kernel in enumerate(kernels)}
@@ -352,9 +334,9 @@ def _grid(found: Sequence[Case], xlabel: str, ylabel: str) -> tuple[Figure, dict
     return figure, by_case
 
 
-def _by_width(found: Sequence[Case]) -> Figure:
-    figure, by_case = _grid(found, "width m", "relative error, %")
-    for case in found:
+def _by_width(rows: Sequence[Row]) -> Figure:
+    figure, by_case = _grid(rows, "width m", "relative error, %")
+    for case in cases(rows):
         axes, (color, marker) = by_case[case.activation, case.kernel], _MODELS[case.model]
         for norm in _NORMS:
             curve = case.by_width(norm)
@@ -362,7 +344,7 @@ def _by_width(found: Sequence[Case]) -> Figure:
             if case.model == "DEQ":
                 axes.plot(curve.x, 100.0 * curve.y[0] * (curve.x / curve.x[0]) ** _THEORY, color=BLACK, lw=0.9, ls=":")
     handles = [Line2D([], [], **_look(*style, norm)) for style in _MODELS.values() for norm in _NORMS]
-    labels = [f"{model}, {_norm(norm)} norm" for model in _MODELS for norm in _NORMS]
+    labels = [f"{_WORDS[model]}, {_norm(norm)} norm" for model in _MODELS for norm in _NORMS]
     slope = Line2D([], [], color=BLACK, lw=0.9, ls=":")
     figure_legend(figure, [*handles, slope], [*labels, "$m^{-1/2}$ from the first point of the DEQ"], ncols=4)
     return figure
@@ -373,8 +355,9 @@ def _look(color: str, marker: str, norm: str) -> dict[str, Any]:
     return {"color": color, "marker": marker, "ls": _DASHES[norm], "mfc": filled}
 
 
-def _by_networks(found: Sequence[Case]) -> Figure:
-    figure, by_case = _grid(found, "networks averaged, k", "relative Frobenius error, %")
+def _by_networks(rows: Sequence[Row]) -> Figure:
+    figure, by_case = _grid(rows, "networks averaged, k", "relative Frobenius error, %")
+    found = cases(rows)
     widths = _shown(_widths(found))
     for case in found:
         axes = by_case[case.activation, case.kernel]
@@ -391,7 +374,7 @@ def _by_networks(found: Sequence[Case]) -> Figure:
     handles = [Line2D([], [], color=color, marker=marker, ls="none") for color, marker in marks]
     handles += [Line2D([], [], color="0.3", ls=ls) for ls in ("-", (0, (3, 1.5)))]
     handles.append(Line2D([], [], color=BLACK, lw=0.9, ls=":"))
-    labels = [*(f"width {width}" for width in widths), "DEQ", "twin", "$k^{-1/2}$ from one DEQ"]
+    labels = [*(f"width {width}" for width in widths), *_WORDS.values(), "$k^{-1/2}$ from one DEQ"]
     figure_legend(figure, handles, labels, ncols=4)
     return figure
 
