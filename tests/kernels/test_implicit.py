@@ -163,7 +163,7 @@ def test_activation_of_the_user_without_derivative():
 class TestFiniteWidth:
     """Mean over networks of finite width; what is left is 1/m of bias and the stated standard errors."""
 
-    WIDTH, SEEDS = 2000, 4
+    WIDTH, SEEDS = 1000, 4
     BIAS = 4.0 / WIDTH
     """Relative; a finite-width correction of a few 1/m, seen to halve with twice the width."""
     FUNCTIONS = {  # noqa: RUF012

@@ -107,8 +107,8 @@ def test_calls_take_turns():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of resident memory")
 def test_peak_counts_what_is_held_at_once(rows):
-    mebibytes = peak(lambda: (np.ones(2**22), np.ones(2**21)))
-    assert_close(mebibytes, 48.0, 0.1)
+    mebibytes = peak(lambda: (np.ones(2**23), np.ones(5 * 2**20)))  # too large to lie where others have been
+    assert_close(mebibytes, 104.0, 0.1)
     assert all(0.0 <= row["peak"] < 100.0 for row in rows[:4])
 
 
