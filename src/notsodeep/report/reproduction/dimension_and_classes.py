@@ -77,6 +77,14 @@ def _cases(rows: Sequence[Row]) -> list[list[Row]]:
     return list(groups(rows, "axis", *_CASE).values())
 
 
+def _distinct_cases(rows: Sequence[Row]) -> list[list[Row]]:
+    """Return the same without repetitions: the samples of K = 2 and those of Gaussian norms are the same ones."""
+    cases: dict[tuple[Value, ...], list[Row]] = {}
+    for (_, *case), own in groups(rows, "axis", *_CASE).items():
+        cases.setdefault(tuple(case), own)
+    return list(cases.values())
+
+
 def case_words(row: Row) -> str:
     """Return what a case has of its own.
 
@@ -134,7 +142,7 @@ def _order(rows: Sequence[Row], kernel: str) -> list[str]:
     """Say how far the spread of norms puts the cases in order."""
     parts = []
     for name in distinct(rows, "activation"):
-        cases = _cases(where(rows, activation=name, kernel=kernel))
+        cases = _distinct_cases(where(rows, activation=name, kernel=kernel))
         if len(cases) < _FEWEST:
             return []
         spreads = [float(column(case, "norm_cv").mean()) for case in cases]
@@ -150,7 +158,7 @@ def _still(rows: Sequence[Row], kernel: str) -> str:
     """Say how far apart DEQ and network ever are, beside the equivalent that they were matched by."""
     parts = []
     for name in distinct(rows, "activation"):
-        cases = _cases(where(rows, activation=name, kernel=kernel))
+        cases = _distinct_cases(where(rows, activation=name, kernel=kernel))
         worst = max(cases, key=lambda case: _error(case, NETWORK).value)
         usual = min(cases, key=lambda case: _error(case, NETWORK).value)
         ratios = [_error(case, PAPER).value / _error(case, NETWORK).value for case in cases]
@@ -182,7 +190,8 @@ def _table(rows: Sequence[Row], kernel: str) -> Table:
         tuple(lines),
         (
             f"Gaussian mixtures of p = {p}; where nothing else is said n = {n} samples of the paper's, K = 2. "
-            "Means over draws with their standard errors. CV: standard deviation over mean.",
+            "K = 2 and Gaussian norms are the same samples. Means over draws with their standard errors. CV: standard "
+            "deviation over mean.",
             "Growing variances: 1 + 8 a / sqrt(p) for class a = 0 .. K-1; bounded: as many between those of K = 2. "
             "Scale factors: every sample is multiplied by one of its own, whose square has that CV. Large eigenvalues: "
             "ten hold that share of the trace.",

@@ -63,7 +63,8 @@ REFERENCES = (
     (CK, PAPER, "silu", 4000, 0.0062),
     (NTK, PAPER, "relu", 1000, 0.027),
 )
-"""Kernel, form, activation, p and error, as measured before by an implementation of its own, to two or three digits"""
+"""Kernel, form, activation, p and error, to two or three digits: this project's own values, of an independent
+implementation, not published ones"""
 
 
 class Exponent(NamedTuple):
@@ -205,7 +206,7 @@ def _within(rows: Sequence[Row]) -> str:
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
-    """Return a table of errors and exponents for each kernel, and ours beside known values."""
+    """Return a table of errors and exponents for each kernel, and errors beside those known before."""
     return [*(_errors_table(rows, kernel) for kernel in distinct(rows, "kernel")), *_references(rows)]
 
 
@@ -252,8 +253,12 @@ def _references(rows: Sequence[Row]) -> list[Table]:
             )
     if not lines:
         return []
-    notes = ("Known: the same quantity from an implementation of its own, of one draw, to two or three digits.",)
-    return [Table("Errors beside known ones", ("kernel, form, activation", "here", "known"), tuple(lines), notes)]
+    note = (
+        "Independent: the same quantity of one draw, to two or three digits, by an independent implementation of this "
+        "project's own, not from a publication."
+    )
+    title, head = "Errors beside those of an independent implementation", ("kernel, form, activation", "here")
+    return [Table(title, (*head, "independent"), tuple(lines), (note,))]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, Figure]:
