@@ -46,7 +46,7 @@ def test_a_study_leaves_table_record_pictures_and_page(everything, name):
     rows = from_csv((folder / "table.csv").read_text())
     assert {row["unit"] for row in rows} == {unit.key for unit in found.units(found.quick)}
     record = json.loads((folder / "table.json").read_text())
-    assert record["versions"]["torch"] == version("torch")
+    assert [made["versions"]["torch"] for made in record["environments"]] == [version("torch")]
     assert record["config"]["seeds"] == found.quick.seeds
     page = (folder / "page.html").read_text()
     assert page.count("data:image/png;base64,") == len(pictures)
