@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from notsodeep.experiments.twin import TwinResult
 from notsodeep.files import StrPath
-from notsodeep.report.drawing import DPI as DPI
 from notsodeep.report.drawing import panels
 from notsodeep.report.files import write_bytes
 from notsodeep.report.panels import draw_activations, draw_eigenvalues, draw_entries, draw_slopes
