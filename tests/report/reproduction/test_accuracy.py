@@ -73,9 +73,7 @@ def test_models_of_the_published_code():
     official = [row for row in rows(gaps={"official_matched": 0.01}, widths=(512,)) if row["optimizer"] == "sgd"]
     given = rows() + official
     second = PRESENTATION.findings(given)[1]
-    assert re.search(
-        r"figure: ReLU matched network \+1.50 with ours, \+0.70 with theirs; tanh", second
-    )
+    assert re.search(r"figure: ReLU matched network \+1.50 with ours, \+0.70 with theirs; tanh", second)
     cells = dict(PRESENTATION.tables(given)[0].rows)
     assert cells["ReLU matched network, of the published code"] == ("91.80 ± 0.06", "")
     assert PRESENTATION.figures(given)
