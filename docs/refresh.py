@@ -1,8 +1,8 @@
-"""Fill the findings and tables of ``docs/reproduction.md`` from the results in ``docs/reproduction/``.
+"""Fill the findings, tables and pictures of ``docs/reproduction.md`` from the results in ``docs/reproduction/``.
 
 ``python docs/refresh.py`` after ``notsodeep reproduce all --out docs/reproduction``. A block begins with
-``<!-- findings: NAME -->`` or ``<!-- table: NAME: TITLE -->``, where TITLE is that of a table of the page of the study,
-and ends with ``<!-- end -->``.
+``<!-- findings: NAME -->``, ``<!-- table: NAME: TITLE -->``, where TITLE is that of a table of the page of the study, or
+``<!-- picture: NAME: FILE: WORDS -->``, where FILE goes without its ending, and ends with ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from notsodeep.experiments.reproduction.store import TABLE, read_table
 from notsodeep.report.reproduction.writing import markdown, presentation
 
 PAGE, RESULTS = Path(__file__).with_name("reproduction.md"), Path(__file__).with_name("reproduction")
-BLOCK = re.compile(r"<!-- (findings|table): ([\w-]+)(?:: (.*?))? -->\n.*?<!-- end -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (findings|table|picture): ([\w-]+)(?:: (.*?))? -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def refreshed(text):
@@ -25,7 +25,10 @@ def refreshed(text):
 def content(kind, name, title):
     """Return what belongs into a block."""
     if not (RESULTS / name / TABLE).exists():
-        return "*Not run at full size yet.*\n"
+        return "*Not run at full size yet.*\n" if kind == "findings" else ""
+    if kind == "picture":
+        file, words = title.split(": ", 1)
+        return f"![{words}](reproduction/{name}/{file}.png)\n"
     rows, shown = read_table(RESULTS / name), presentation(name)
     if kind == "findings":
         return "".join(f"* {sentence}\n" for sentence in shown.findings(rows))

@@ -11,9 +11,9 @@ from notsodeep.activations import names
 from notsodeep.activations.duals import Dual
 from notsodeep.kernels.scalar import rest_point, sample_variances
 from tests.kernels.functions import FUNCTIONS
-from tests.kernels.kit import KernelConformance, Model
+from tests.kernels.kit import KernelConformance, Model, compute
 from tests.reference import naive_kernels as naive
-from tests.tolerances import assert_close
+from tests.tolerances import KERNEL, assert_close
 
 RESIDUAL = 1e-13
 """Of sqrt(q_i q_j): a few times what a Newton step leaves, for the rounding of the expectations."""
@@ -111,13 +111,24 @@ class TestParallel(KernelConformance):
         return request.param
 
 
-class TestCompiledParallel(TestParallel):
+class CompiledRoute:
+    """The same by the compiled loops; pairs are compared with the other route, and that one with the naive one."""
+
     COMPILED_FROM = 0
 
+    def test_pairs_agree_with_the_naive_implementation(self, known):
+        other = compute(known.model, 1 << 60)
+        for K, values, bound in zip(known.kernels, other.kernels, known.bounds(KERNEL), strict=True):
+            assert_close(K, values, 1.0, scale=bound, what=known.model.name)
 
-class TestCompiledImplicit(TestImplicit):
-    COMPILED_FROM = 0
+
+class TestCompiledParallel(CompiledRoute, TestParallel):
+    pass
 
 
-class TestCompiledExplicit(TestExplicit):
-    COMPILED_FROM = 0
+class TestCompiledImplicit(CompiledRoute, TestImplicit):
+    pass
+
+
+class TestCompiledExplicit(CompiledRoute, TestExplicit):
+    pass
