@@ -1,7 +1,7 @@
 """Fill the findings, tables and pictures of ``docs/reproduction.md`` from the results in ``docs/reproduction/``.
 
 ``python docs/refresh.py`` after ``notsodeep reproduce all --out docs/reproduction``. A block begins with
-``<!-- findings: NAME -->``, ``<!-- table: NAME: TITLE -->``, where TITLE is that of a table of the page of the study, or
+``<!-- findings: NAME -->``, ``<!-- table: NAME: TITLE -->``, where TITLE is that of a table of the study's page, or
 ``<!-- picture: NAME: FILE: WORDS -->``, where FILE goes without its ending, and ends with ``<!-- end -->``.
 """
 
