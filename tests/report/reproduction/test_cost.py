@@ -52,8 +52,7 @@ def test_findings_have_the_numbers_of_the_rows(rows):
         "ReLU: the line through the accuracies of twins reaches that of the DEQ of width 100 at 1.10 ± 0.10 times its "
         "width (90.0 %, drawn at that width 91.0 %, at the width of the DEQ 89.0 %). Beside a twin of that width, a "
         "forward pass of the DEQ takes 5.5 times as long, 2 times the operations and 2.5 times the peak memory. To a "
-        "relative step of 0.01 only (5 iterations), where its accuracy is 89.5 % and not 90.0 %, it takes 2.8 times as "
-        "long."
+        "relative step of 0.01 only (5 iterations), with 89.5 % in place of 90.0 %, it takes 2.8 times as long."
     )
 
 

@@ -71,8 +71,8 @@ def _loosely(rows: Sequence[Row], role: str) -> str:
     loose, deq = where(rows, role=LOOSE), where(rows, role="deq")
     right = ""
     if role == ACCURACY:
-        shares = (accuracy(mean(column(each, "accuracy")).value) for each in (loose, deq))
-        right = ", where its accuracy is {} and not {},".format(*shares)
+        here, there = (accuracy(mean(column(each, "accuracy")).value) for each in (loose, deq))
+        right = ", with the same accuracy," if here == there else f", with {here} in place of {there},"
     step = decimal(float(column(loose, "tolerance")[0]), 2)
     return (
         f"To a relative step of {step} only ({decimal(mean(column(loose, 'iterations')).value, 3)} iterations){right} "
