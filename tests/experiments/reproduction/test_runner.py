@@ -76,7 +76,7 @@ def test_what_is_done_is_not_done_again(tmp_path):
     assert [each.done for each in seen] == [6]
     more = finished(toy.task(tmp_path / "toy", seeds=3), data_dir=tmp_path)
     assert len(more[tmp_path / "toy"]) == 18
-    assert toy.log(tmp_path)[6:] == [(3, 2), (2, 2), (1, 2)]
+    assert sorted(toy.log(tmp_path)[6:]) == [(1, 2), (2, 2), (3, 2)]  # two workers begin in any order
     with pytest.raises(ValueError, match=r"has a table with 3 units that are not asked for now.*--out"):
         finished(toy.task(tmp_path / "toy"), data_dir=tmp_path)
     assert len(from_csv((tmp_path / "toy" / TABLE).read_text())) == 18
@@ -264,7 +264,7 @@ def test_studies_that_measure_time_run_last_and_whatever_failed_before(tmp_path)
     assert next(running)[0] is last
     with pytest.raises(UnitError, match="2 of 8 units failed"):
         next(running)
-    assert toy.log(tmp_path)[-2:] == [(1, 0), (1, 1)]
+    assert toy.log(tmp_path)[-2:] == [(1, 0), (1, 1)]  # one by one
 
 
 def test_another_process_in_the_folder_is_told(tmp_path):

@@ -147,7 +147,7 @@ def _check(tasks: Sequence[Task], data_dir: Path) -> None:
             )
     known = {entry.name: entry for entry in entries()}
     needed = dict.fromkeys(name for task in tasks if _unfinished(task) for name in task.config.datasets)
-    for name in needed.keys() & known.keys():
+    for name in (each for each in needed if each in known):
         for file in known[name].files:
             read_file(known[name], file, data_dir)
 

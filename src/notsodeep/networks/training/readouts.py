@@ -11,7 +11,6 @@ from notsodeep.errors import ConvergenceError
 from notsodeep.networks.training.samples import checked_targets, ordered
 from notsodeep.networks.training.settings import TrainSettings
 
-_NOTHING: Callable[[int, int], None] = lambda done, total: None  # noqa: E731
 _SHARED = ("epochs", "batch_size", "seed")
 _LEFT_OUT = {
     "trainable": ("readout",),
@@ -28,8 +27,6 @@ def fit_readouts(
     y: Any,
     weight: torch.Tensor,
     settings: Sequence[TrainSettings],
-    *,
-    progress: Callable[[int, int], None] = _NOTHING,
 ) -> torch.Tensor:
     """Train one readout for each of several settings, from the same weights, on the same batches.
 
@@ -47,8 +44,6 @@ def fit_readouts(
         Weights to begin with, ``(classes, width)``.
     settings : sequence of TrainSettings
         Optimisers and rates of the readouts; epochs, size of a batch and seed are the same in all of them.
-    progress : callable, optional
-        Called with the number of epochs done and of all epochs after each of them.
 
     Returns
     -------
@@ -91,7 +86,6 @@ def fit_readouts(
                 step()
         if not torch.isfinite(W).all():
             raise ConvergenceError(f"training diverged in epoch {epoch}; lower lr (now {_rates(settings)})")
-        progress(epoch, first.epochs)
     return W.view(k, classes, width)
 
 

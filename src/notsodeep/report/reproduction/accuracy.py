@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from notsodeep.experiments.reproduction.accuracy import MODELS, OFFICIAL
-from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
+from notsodeep.experiments.reproduction.published_accuracy import UNCERTAINTY, published_accuracy
 from notsodeep.experiments.reproduction.rows import Mean, column, difference, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, figure_legend, panels, set_title
@@ -189,6 +189,8 @@ def _accuracies(points: Sequence[_Point]) -> Table:
         f"Mean over {n} seeds ± its standard error; readout trained alone. A seed draws the weights and the order "
         "of the samples; the samples are the same for all."
     ]
+    if any(point.published("deq") is not None for point in points):
+        notes.append(f"Published values were read off a figure, to about {100.0 * UNCERTAINTY:.1f} points.")
     if points[0].dataset == "cifar10_features" and points[0].optimizer == "sgd":
         notes.append("The published numbers are of other features of CIFAR-10: patterns compare, levels do not.")
     return Table(_title("Test accuracy, %", points), _head(points), tuple(lines), tuple(notes))
