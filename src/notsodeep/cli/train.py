@@ -77,7 +77,7 @@ def train(
 
     Prints the course of the training and the test accuracy. Writes train.json, history.csv, training.png and
     net.safetensors (for notsodeep.networks.load); beside them a checkpoint: a run that was interrupted goes on where
-    it was when the same command is given again.
+    it was when the same command is given again, and one that has ended when it is given with more --epochs.
 
     Example: notsodeep train --model twin --activation tanh --trainable all --epochs 20
     """

@@ -131,6 +131,21 @@ def test_a_finished_run_is_not_repeated(tmp_path):
     assert not (tmp_path / "features.npy").exists()
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_more_epochs_go_on_where_fewer_ended(name, tmp_path):
+    make, options = RUNS[name]
+    whole, weights = uninterrupted(make, settings(**options))
+    for epochs in (1, 2, 3):
+        net, left = make(), []
+        given = settings(**options, epochs=epochs)
+        result = train(net, *data(), given, folder=tmp_path, progress=lambda words, *at, left=left: left.append(words))
+        assert {words.split(",")[0] for words in left if words.startswith("epoch")} == {f"epoch {epochs} of {epochs}"}
+    assert same(weights_of(net), weights)
+    assert without_seconds(result.history) == without_seconds(whole.history)
+    with pytest.raises(DataError, match="of epoch 3 already, and epochs is 2: begin anew with restart"):
+        train(make(), *data(), settings(**options, epochs=2), folder=tmp_path)
+
+
 @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
 def test_after_an_interrupt_the_network_is_as_it_was(error, each_step, tmp_path):
     net = deq()
@@ -175,7 +190,7 @@ def moved():
     ("net", "samples", "given", "message"),
     [
         (deq(), data(), settings(lr=0.25), r"lr is 0\.5 there and 0\.25 here"),
-        (deq(), data(), settings(epochs=4), "epochs is 3 there and 4 here"),
+        (deq(), data(), settings(epochs=1), "of epoch 2 already, and epochs is 1"),
         (deq(), data(), settings(trainable="all"), "trainable is"),
         (deq(seed=1), data(), settings(), "another network"),
         (moved(), data(), settings(), "another network"),

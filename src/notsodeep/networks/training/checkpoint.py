@@ -19,13 +19,13 @@ from notsodeep.files import discard_partials, replacing
 FORMAT_VERSION = 1
 _KEY, _CHECK = "notsodeep.training", "notsodeep.crc32"
 _TIMES = 20  # times as long as the last one took passes before the next checkpoint
-_REMEDY = "begin anew with restart, or choose another folder"
+REMEDY = "begin anew with restart, or choose another folder"
 
 
 class Checkpoint:
     """The file of a run, and when it was written last.
 
-    ``identity`` is JSON data: under ``settings`` those of the run, and a fingerprint of all else that decides it.
+    ``identity`` is JSON data: under ``settings`` those that decide each step, and fingerprints of what else does.
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
@@ -60,13 +60,13 @@ class Checkpoint:
             return None
         tensors, metadata = self._content()
         if _KEY not in metadata or metadata.get(_CHECK) != _checksum(metadata[_KEY], tensors):
-            raise DataError(f"{self._path} is damaged, or no checkpoint: {_REMEDY}")
+            raise DataError(f"{self._path} is damaged, or no checkpoint: {REMEDY}")
         described = json.loads(metadata[_KEY])
         if described["version"] != FORMAT_VERSION:
-            raise DataError(f"{self._path} is a checkpoint of format {described['version']}: {_REMEDY}")
+            raise DataError(f"{self._path} is a checkpoint of format {described['version']}: {REMEDY}")
         differences = [*_differences(described, self._identity)]
         if differences:
-            raise DataError(f"{self._path} belongs to another run ({'; '.join(differences)}): {_REMEDY}")
+            raise DataError(f"{self._path} belongs to another run ({'; '.join(differences)}): {REMEDY}")
         return described["state"], tensors
 
     def discard(self) -> None:
@@ -78,7 +78,7 @@ class Checkpoint:
             with safe_open(self._path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
-            raise DataError(f"{self._path} cannot be read ({error}): {_REMEDY}") from error
+            raise DataError(f"{self._path} cannot be read ({error}): {REMEDY}") from error
 
 
 def _checksum(text: str, tensors: Mapping[str, torch.Tensor]) -> str:

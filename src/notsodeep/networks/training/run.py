@@ -16,7 +16,7 @@ from notsodeep.networks.base import FiniteNetwork, as_batch
 from notsodeep.networks.feature_cache import cached_features
 from notsodeep.networks.fingerprint import fingerprint
 from notsodeep.networks.storage import describe
-from notsodeep.networks.training.checkpoint import Checkpoint
+from notsodeep.networks.training.checkpoint import REMEDY, Checkpoint
 from notsodeep.networks.training.loop import Loop
 from notsodeep.networks.training.optimizers import make_optimizer
 from notsodeep.networks.training.records import TrainResult
@@ -58,7 +58,7 @@ def train(
     folder : str or path-like, optional
         Folder for checkpoints and features, made if need be. A run that was interrupted, killed even, goes on where it
         was when it is called again with the same network, samples and settings, and ends with the same weights, on
-        the CPU bit for bit.
+        the CPU bit for bit. Only ``epochs`` may be other than it was, not less than the folder has behind it.
     restart : bool
         Begin anew, whatever the folder holds. Features that are of these weights and samples are used again.
     progress : callable, optional
@@ -110,7 +110,7 @@ def train(
         if restart:
             checkpoint.discard()
     with _only(net, optimizer) as weights:
-        state = State() if checkpoint is None else _resumed(checkpoint, weights, optimizer)
+        state = State() if checkpoint is None else _resumed(checkpoint, weights, optimizer, settings.epochs)
         module: torch.nn.Module = net
         inputs = batch
         if _readout_alone(net, weights) and not state.finished(settings):
@@ -156,23 +156,28 @@ def _prepared(folder: Path, identity: dict[str, Any]) -> tuple[Checkpoint, Path]
 
 
 def _identity(net: FiniteNetwork, batch: torch.Tensor, targets: Targets, settings: TrainSettings) -> dict[str, Any]:
+    decisive = {name: value for name, value in asdict(settings).items() if name != "epochs"}
     return {
-        "settings": asdict(settings),
+        "settings": decisive,
         "network": fingerprint(describe(net), net.state_dict()),
         "data": fingerprint(None, {"inputs": batch, "targets": targets.values}),
     }
 
 
 def _resumed(
-    checkpoint: Checkpoint, weights: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
+    checkpoint: Checkpoint, weights: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, epochs: int
 ) -> State:
     found = checkpoint.read()
     if found is None:
         return State()
     try:
-        return unpack(*found, weights, optimizer)
+        state = unpack(*found, weights, optimizer)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise DataError(f"the checkpoint does not fit the network ({type(error).__name__}: {error})") from error
+    behind = len(state.history) + (state.step > 0)
+    if behind > epochs:
+        raise DataError(f"the checkpoint is of epoch {behind} already, and epochs is {epochs}: {REMEDY}")
+    return state
 
 
 @contextmanager
