@@ -10,7 +10,6 @@ from notsodeep.matching.target import KERNELS
 from notsodeep.networks.ridge import RIDGE
 
 READOUTS = ("auto", "labels", "distilled")
-LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Options:
         if number("holdout", self.holdout, low=0.0, strict=True) >= 1.0:
             raise ValueError(f"holdout must be a share below 1, got {self.holdout!r}")
         number("ridge", self.ridge, low=0.0)
-        integer("seed", self.seed, low=0, high=LARGEST_SEED)
+        integer("seed", self.seed, low=0)
         if self.width is not None:
             integer("width", self.width, low=2)
 
