@@ -15,7 +15,7 @@ demo: $(VENV)/.demo ## install, then match a DEQ with a shallow network on embed
 	$(BIN)/notsodeep match
 
 test: $(VENV)/.test ## run the tests and the examples in docstrings and README (ARGS="-k moments" for some)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rs $(ARGS) # more threads would fight for the cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -rs $(ARGS) # more threads would fight for the cores
 
 lint: $(VENV)/.lint ## ruff (rules and format) and mypy
 	$(BIN)/ruff check .

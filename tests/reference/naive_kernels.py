@@ -5,7 +5,7 @@ Bivariate expectations are tensor Gauss-Legendre sums in the principal axes of t
 independent. The inner integral (over a when rho >= 0, over b otherwise) is cut at the kinks of phi(u) and phi(v), the
 outer one where two of these cuts change places, so both integrands are smooth on every panel for rho in [-1, 1].
 
-Fixed points are found by bisection (scalars) and by plain iteration (pairs), never by Newton's method.
+Fixed points are found by bisection (scalars) and by iteration with Aitken's rule (pairs), never by Newton's method.
 An activation is a :class:`Function`: plain callables and the places of the kinks.
 """
 
@@ -117,6 +117,14 @@ def bisect(excess, low):
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
 
 
+def extrapolated(past, least):
+    """Return the limit of three iterates by Aitken's rule; the last one where steps are too small to tell a rate."""
+    first, second = past[1] - past[0], past[2] - past[1]
+    if abs(second) <= least or abs(second) >= abs(first):
+        return past[2]
+    return past[2] + second * second / (first - second)
+
+
 @dataclass(frozen=True)
 class Deq:
     """phi(sigma_a A z + sigma_b B x + sigma_c c)/sqrt(m), by plain iteration."""
@@ -163,13 +171,14 @@ class Deq:
         return bisect(lambda q: self.sigma_a2 * square(phi, math.sqrt(q))[0] + injected - q, injected * (1 - 1e-9))
 
     def _iterate(self, phi, gram, q, r, bound):
-        covariance = self._injected(gram)
+        past = [self._injected(gram)]
         for _ in range(400):
-            value, slope = dual(phi, math.sqrt(q), math.sqrt(r), snapped(covariance / bound))
-            moved = self.sigma_a2 * value + self._injected(gram)
-            if abs(moved - covariance) <= 1e-15 * bound:
+            value, slope = dual(phi, math.sqrt(q), math.sqrt(r), snapped(past[-1] / bound))
+            past.append(self.sigma_a2 * value + self._injected(gram))
+            if abs(past[-1] - past[-2]) <= 1e-15 * bound:
                 return value, slope
-            covariance = moved
+            if len(past) == 3:
+                past = [min(max(extrapolated(past, 1e-12 * bound), -bound), bound)]
         raise RuntimeError("the iteration did not settle")
 
 
