@@ -34,16 +34,15 @@ def made(config=FULL, change=lambda at, form: 1.0):
     return rows
 
 
-def test_findings_have_the_ends_of_each_axis():
+def test_findings_have_the_span_of_each_axis():
     found = PRESENTATION.findings(made(change=lambda at, form: at["classes"] * at["n"] / 640 * (1.0 + at["level"])))
     assert found[0] == (
-        "Number of classes (K = 2; K = 20, growing variances; K = 20, bounded variances), CK of ReLU: the paper's form "
-        "is off by 8.16 ± 0.06 %, 81.6 ± 0.6 % and 81.6 ± 0.6 %, with class means in T by 4.08 ± 0.03 %, 40.8 ± 0.3 % "
-        "and 40.8 ± 0.3 %, the norm-aware one by 0.816 ± 0.006 %, 8.16 ± 0.06 % and 8.16 ± 0.06 %, the network "
-        "by 0.0408 ± 0.0003 %, 0.408 ± 0.003 % and 0.408 ± 0.003 %."
+        "Number of classes, CK: the paper's form is off by 8.2 % to 82 % (ReLU) and 8.2 % to 82 % (tanh); the "
+        "norm-aware one by 0.82 % to 8.2 % (ReLU) and 0.82 % to 8.2 % (tanh); the exact kernel of the network by "
+        "0.041 % to 0.41 % (ReLU) and 0.041 % to 0.41 % (tanh)."
     )
-    assert "Samples per dimension (n/p = 0.25; n/p = 4), CK of ReLU: the paper's form is off by 2.55" in found[2]
-    assert "(one norm; Gaussian; scale factors, 0.8; large eigenvalues, 0.8)" in found[4]
+    assert found[1].startswith("Samples per dimension, CK: the paper's form is off by 2.6 % to 41 % (ReLU)")
+    assert found[2].startswith("Norms of samples, CK: the paper's form is off by 8.2 % to 15 % (ReLU)")
     assert "ReLU 0.0128 ± 9e-05 % (n/p = 0.25) to 0.408 ± 0.003 % (K = 20, bounded variances)" in found[-1]
     assert "less than the error of the paper's form in 23 of 23 cases" in found[-1]
 

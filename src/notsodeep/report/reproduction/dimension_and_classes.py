@@ -39,9 +39,9 @@ from notsodeep.report.drawing import (
     plain_ticks,
     set_title,
 )
-from notsodeep.report.numerals import decimal
+from notsodeep.report.numerals import decimal, percent
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import listed, percent_words, phi_words
+from notsodeep.report.reproduction.words import listed, percent_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 _STYLES: dict[str, dict[str, Any]] = {
@@ -58,6 +58,11 @@ _LABELS = {
     EXACT_SQUARES: "norm-aware, exact squares",
     NETWORK: "matched network, exact kernel",
 }
+_SAID = {
+    PAPER: "the paper's form is off",
+    NORM_AWARE: "the norm-aware one",
+    NETWORK: "the exact kernel of the network",
+}
 _FIGURES = {CK: "dimension-and-classes-ck", PAPERS_NTK: "dimension-and-classes-ntk"}
 _SIZE = (13.0, 3.6)  # inches, the height for each activation
 _AXES = {CLASSES: "Number of classes", RATIO: "Samples per dimension", NORMS: "Norms of samples"}
@@ -66,7 +71,7 @@ _FEWEST = 6  # cases that a rank correlation is taken over
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
-    """Return what changes along each axis, what orders the cases, and whether the network is still equivalent."""
+    """Return the errors along each axis, what orders the cases, and whether the network is still equivalent."""
     sentences = [sentence for axis in _AXES for sentence in _along(rows, axis)]
     sentences += [sentence for kernel in STUDIED for sentence in _order(rows, kernel)]
     return [*sentences, *(_still(rows, kernel) for kernel in STUDIED)]
@@ -110,32 +115,18 @@ def _error(rows: Sequence[Row], form: str) -> Mean:
 
 
 def _along(rows: Sequence[Row], axis: str) -> list[str]:
-    """Say how far each form of the CK is off in the first case of an axis and in the last one of each family."""
-    sentences = []
-    for name in distinct(rows, "activation"):
-        shown = _ends(_cases(where(rows, activation=name, kernel=CK, axis=axis)))
-        if not shown:
-            continue
-        errors = (
-            f"{words} by {listed([percent_words(_error(case, form)) for case in shown])}"
-            for form, words in (
-                (PAPER, "the paper's form is off"),
-                (MEANS_IN_T, "with class means in T"),
-                (NORM_AWARE, "the norm-aware one"),
-                (NETWORK, "the network"),
-            )
-        )
-        cases = "; ".join(case_words(case[0]) for case in shown)
-        sentences.append(f"{_AXES[axis]} ({cases}), CK of {phi_words(name)}: {', '.join(errors)}.")
-    return sentences
-
-
-def _ends(cases: list[list[Row]]) -> list[list[Row]]:
-    """Return the first case, and the last one of each family, which is one way of placing variances or norms."""
-    families: dict[tuple[Value, Value], list[Row]] = {}
-    for case in cases:
-        families[case[0]["variances"], case[0]["norms"]] = case
-    return cases[:1] + [case for case in families.values() if case is not cases[0]]
+    """Say how far some forms of the CK are off over the cases of an axis."""
+    some = where(rows, kernel=CK, axis=axis)
+    if not some:
+        return []
+    parts = []
+    for form, words in _SAID.items():
+        spans = []
+        for name in distinct(some, "activation"):
+            errors = [_error(case, form).value for case in _cases(where(some, activation=name))]
+            spans.append(f"{span_words(errors, percent)} ({phi_words(name)})")
+        parts.append(f"{words} by {listed(spans)}")
+    return [f"{_AXES[axis]}, CK: {'; '.join(parts)}."]
 
 
 def _order(rows: Sequence[Row], kernel: str) -> list[str]:
