@@ -17,7 +17,7 @@ from notsodeep.experiments.reproduction.study import Row, Value
 from notsodeep.report.drawing import BLACK, BLUE, GREEN, PLAIN, VERMILION, panels, set_legend, set_title
 from notsodeep.report.numerals import accuracy, decimal, duration
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import mean_words, phi_words
+from notsodeep.report.reproduction.words import listed, mean_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 WIDTH, ACCURACY = "equal width", "equal accuracy"
@@ -41,43 +41,59 @@ def findings(rows: Sequence[Row]) -> list[str]:
 
 def _findings(rows: Sequence[Row], activation: Value) -> list[str]:
     of = where(rows, activation=activation)
-    found = []
-    for width in distinct(of, "deq_width"):
-        at = where(of, deq_width=width)
-        deq = where(at, role="deq")
-        iterations = decimal(mean(column(deq, "iterations")).value, 3)
-        found.append(
-            f"{phi_words(activation)}, width {width}: a forward pass of the DEQ ({iterations} iterations, to a "
-            f"relative step of {decimal(float(column(deq, 'tolerance')[0]), 2)}) takes {_times(at, WIDTH)}, "
-            f"beside the twin of equal width. {_loosely(at, WIDTH)}"
-        )
-        if where(at, role=ACCURACY):
-            found.append(
-                f"{phi_words(activation)}: the line through the accuracies of twins reaches that of the DEQ of width "
-                f"{width} at {mean_words(_wider(at))} times its width ({_accuracies(at)}). Beside a twin of that "
-                f"width, a forward pass of the DEQ takes {_times(at, ACCURACY)}. {_loosely(at, ACCURACY)}"
-            )
-    return found
+    found = [_at_equal_width(activation, [where(of, deq_width=width) for width in distinct(of, "deq_width")])]
+    compared = [where(of, deq_width=width) for width in distinct(where(of, role=ACCURACY), "deq_width")]
+    return [*found, _at_equal_accuracy(activation, compared)] if compared else found
 
 
-def _times(rows: Sequence[Row], role: str) -> str:
-    time, flops, peak = (decimal(_ratio(rows, role, name).value, 2) for name, *_ in _RATIOS)
-    memory = "" if peak == "nan" else f" and {peak} times the peak memory"
-    return f"{time} times as long, {flops} times the operations{memory}"
+def _at_equal_width(activation: Value, groups: Sequence[Sequence[Row]]) -> str:
+    def times(name: str, words: str) -> str:
+        return f"{_each(groups, lambda at: decimal(_ratio(at, WIDTH, name).value, 2))} times {words}"
 
-
-def _loosely(rows: Sequence[Row], role: str) -> str:
-    """Say what is left of the gain in time beside a DEQ that is not iterated further than its accuracy needs."""
-    loose, deq = where(rows, role=LOOSE), where(rows, role="deq")
-    right = ""
-    if role == ACCURACY:
-        here, there = (accuracy(mean(column(each, "accuracy")).value) for each in (loose, deq))
-        right = ", with the same accuracy," if here == there else f", with {here} in place of {there},"
-    step = decimal(float(column(loose, "tolerance")[0]), 2)
+    parts = [times("seconds", "as long"), times("flops", "the operations"), times("peak", "the peak memory")]
+    if np.isnan(_ratio(groups[0], WIDTH, "peak").value):
+        parts.pop()
     return (
-        f"To a relative step of {step} only ({decimal(mean(column(loose, 'iterations')).value, 3)} iterations){right} "
-        f"it takes {decimal(_loose_ratio(rows, role).value, 2)} times as long."
+        f"{_widths(activation, groups)}: a forward pass of the DEQ ({_iterations(groups, 'deq')}) takes "
+        f"{listed(parts)}, beside the twin of equal width; {_loosely(groups, WIDTH)}."
     )
+
+
+def _at_equal_accuracy(activation: Value, groups: Sequence[Sequence[Row]]) -> str:
+    def right(role: str) -> str:
+        return _each(groups, lambda at: accuracy(mean(column(where(at, role=role), "accuracy")).value))
+
+    deq, loose = right("deq"), right(LOOSE)
+    times = _each(groups, lambda at: decimal(_ratio(at, ACCURACY, "seconds").value, 2))
+    return (
+        f"{_widths(activation, groups)}: a twin has the accuracy of the DEQ, {deq}, at "
+        f"{_each(groups, lambda at: mean_words(_wider(at)))} times its width, read off the line through the accuracies "
+        f"of twins. Beside a twin of that width the DEQ takes {times} times as long; {_loosely(groups, ACCURACY)}, "
+        f"with {'the same accuracy' if loose == deq else f'{loose} right'}."
+    )
+
+
+def _each(groups: Sequence[Sequence[Row]], words: Callable[[Sequence[Row]], str]) -> str:
+    """Return an enumeration over widths."""
+    return listed([words(at) for at in groups])
+
+
+def _widths(activation: Value, groups: Sequence[Sequence[Row]]) -> str:
+    widths = _each(groups, lambda at: f"{at[0]['deq_width']}")
+    return f"{phi_words(activation)}, width{'s' if len(groups) > 1 else ''} {widths}"
+
+
+def _iterations(groups: Sequence[Sequence[Row]], role: str) -> str:
+    """Return how many iterations a DEQ takes, and to which relative step."""
+    of = [where(at, role=role) for at in groups]
+    counts = span_words([mean(column(deq, "iterations")).value for deq in of], lambda value: decimal(value, 3))
+    return f"{counts} iterations, to a relative step of {decimal(float(column(of[0], 'tolerance')[0]), 2)}"
+
+
+def _loosely(groups: Sequence[Sequence[Row]], role: str) -> str:
+    """Say what is left of the gain in time beside a DEQ that is not iterated further than its accuracy needs."""
+    ratios = _each(groups, lambda at: decimal(_loose_ratio(at, role).value, 2))
+    return f"after {_iterations(groups, LOOSE)} only, {ratios} times as long"
 
 
 def _loose_ratio(rows: Sequence[Row], role: str) -> Mean:
@@ -103,11 +119,6 @@ def _of_deqs(rows: Sequence[Row], role: str, name: str) -> FloatArray:
 def _wider(rows: Sequence[Row]) -> Mean:
     """Return the width of equal accuracy over that of the DEQ."""
     return mean(column(where(rows, role=ACCURACY), "width") / _of_deqs(rows, ACCURACY, "width"))
-
-
-def _accuracies(rows: Sequence[Row]) -> str:
-    deq, equal, same = (mean(column(where(rows, role=role), "accuracy")).value for role in ("deq", ACCURACY, WIDTH))
-    return f"{accuracy(deq)}, drawn at that width {accuracy(equal)}, at the width of the DEQ {accuracy(same)}"
 
 
 def tables(rows: Sequence[Row]) -> list[Table]:
