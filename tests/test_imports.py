@@ -144,3 +144,9 @@ def test_importing_the_package_is_light():
 
 def test_specs_and_scalars_do_without_torch():
     assert "torch" not in loaded_by("import notsodeep as nsd; nsd.DEQ('tanh'); nsd.coefficients(nsd.DEQ('tanh'))")
+
+
+def test_subpackages_are_there_without_an_import_of_their_own():
+    loaded_by("import notsodeep as nsd; nsd.networks.TrainSettings, nsd.data.Scaler, nsd.compiler.ImplicitLayer")
+    with pytest.raises(AttributeError, match="no attribute 'tests'"):
+        nsd.tests  # noqa: B018

@@ -9,6 +9,7 @@ from notsodeep import errors
 from notsodeep._version import __version__
 
 if TYPE_CHECKING:
+    from notsodeep import activations, compiler, data, equivalents, matching, networks, spec, spectra  # noqa: F401
     from notsodeep.activations import Activation, activation
     from notsodeep.compiler import compile  # noqa: A004  # the verb that it is
     from notsodeep.data import Dataset, GaussianMixture, Statistics, load_dataset
@@ -67,7 +68,6 @@ _HOME = {
     "compile": "compiler",
     "diagnose": "equivalents",
     "equivalent": "equivalents",
-    "kernels": "kernels",
     "load": "networks",
     "load_dataset": "data",
     "match": "matching",
@@ -78,14 +78,15 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: ``import notsodeep`` itself is quick."""
+    """Import a public name, or a subpackage, when it is first used: ``import notsodeep`` itself is quick."""
+    if name in _HOME.values():
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_HOME[name]}")
-    value = module if name == "kernels" else getattr(module, name)
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_HOME.values()})
