@@ -14,7 +14,7 @@ from notsodeep.checks import FloatArray
 from notsodeep.experiments.reproduction.cost import LOOSE, LOOSE_TOLERANCE
 from notsodeep.experiments.reproduction.rows import Mean, column, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row, Value
-from notsodeep.report.drawing import BLACK, BLUE, GREEN, PLAIN, VERMILION, panels, set_legend, set_title
+from notsodeep.report.drawing import BLACK, BLUE, GREEN, PLAIN, VERMILION, figure_legend, panels, set_title
 from notsodeep.report.numerals import accuracy, decimal, duration
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import listed, mean_words, phi_words, span_words
@@ -194,6 +194,8 @@ def _ratios(rows: Sequence[Row]) -> Figure:
     for activation, axes in zip(activations, grid[0], strict=True):
         _draw_ratios(axes, where(rows, activation=activation))
         set_title(axes, phi_words(activation))
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure_legend(figure, handles, labels, ncols=3)
     return figure
 
 
@@ -216,7 +218,6 @@ def _draw_ratios(axes: Axes, rows: Sequence[Row]) -> None:
     axes.yaxis.set_major_formatter(PLAIN)
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel="width of the DEQ", ylabel="DEQ / twin")
-    set_legend(axes, ncols=2)
 
 
 def _plain_ticks(axes: Axes, values: Sequence[int]) -> None:
@@ -233,6 +234,8 @@ def _ladders(rows: Sequence[Row]) -> Figure:
         for width, axes in zip(widths, line, strict=True):
             _draw_ladder(axes, where(rows, activation=activation, deq_width=width))
             set_title(axes, f"{phi_words(activation)}, DEQ of width {width}")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure_legend(figure, handles, labels, ncols=4)
     return figure
 
 
@@ -249,7 +252,6 @@ def _draw_ladder(axes: Axes, rows: Sequence[Row]) -> None:
     axes.axhline(100.0 * mean(column(where(rows, role="deq"), "accuracy")).value, color=BLUE, lw=1.0, ls="--")
     _plain_ticks(axes, sorted({int(width) for width in wide}))
     axes.set(xlabel="width", ylabel="test samples of the right class, %")
-    set_legend(axes, ncols=2)
 
 
 PRESENTATION = Presentation(findings, tables, figures)
