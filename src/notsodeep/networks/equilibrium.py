@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from notsodeep.activations import Activation
+from notsodeep.networks.blocks import activated
 from notsodeep.networks.solvers import RowMap, SolveRecord, default_tolerance, fixed_point, require_convergence
 
 GRADIENTS = ("implicit", "one_step", "unrolled")
@@ -49,10 +50,10 @@ class Equations:
         self, injected: torch.Tensor, A: torch.Tensor, on_failure: str = "raise"
     ) -> tuple[torch.Tensor, SolveRecord]:
         """Iterate from ``z = 0``, whose image needs no matrix product, with states ``sqrt(m) z``."""
-        rule, buffer = self.gain / math.sqrt(self.width), torch.empty_like(injected)
+        rule = self.gain / math.sqrt(self.width)
 
         def image(Y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            return self._applied(torch.addmm(rows, Y, A.T, alpha=rule, out=buffer[: len(Y)]))
+            return activated(self.activation, torch.addmm(rows, Y, A.T, alpha=rule))
 
         states, record = self._iterate(RowMap(image, (injected,)), self.activation(injected.detach()))
         self.counted.append(record.iterations)
@@ -71,12 +72,6 @@ class Equations:
         """Return the gradient with respect to ``injected`` for that with respect to the equilibria ``Z``."""
         slopes = self.slopes(Z, injected, A)
         return _Linear.apply(slopes * grad, slopes, A, self)
-
-    def _applied(self, U: torch.Tensor) -> torch.Tensor:
-        """Return ``phi`` of a buffer in memory of its own, of which each new piece costs as much as ``phi``."""
-        Y = self.activation.fn(U)
-        Y = Y.clone() if Y.data_ptr() == U.data_ptr() else Y
-        return Y.add_(self.activation.offset) if self.activation.offset else Y
 
     def _iterate(self, step: RowMap, start: torch.Tensor) -> tuple[torch.Tensor, SolveRecord]:
         tol = default_tolerance(start.dtype) if self.tol is None else self.tol

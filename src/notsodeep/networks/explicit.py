@@ -12,6 +12,7 @@ import torch
 
 from notsodeep.checks import choice, number
 from notsodeep.networks.base import FiniteNetwork, NormalWeights
+from notsodeep.networks.blocks import activated
 from notsodeep.networks.weight import Factor, Weight
 from notsodeep.spec import MLP
 
@@ -109,13 +110,13 @@ class ExplicitNetwork(FiniteNetwork):
         return deque(self._layers(self._batch(X)), maxlen=1).pop()[1]
 
     def _layers(self, batch: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield the pre-activations and the output of each layer."""
+        """Yield the pre-activations and the output of each layer; without gradients, the outputs in their place."""
         Y = batch
         for i, (layer, W) in enumerate(zip(self.spec.layers, self.layers, strict=True), 1):
             U = math.sqrt(layer.weight_var) * Y @ W.T
             if layer.bias_var > 0:
                 U = U + math.sqrt(layer.bias_var) * self.biases[f"bias{i}"]
-            Y = layer.activation(U) / math.sqrt(self.width)
+            Y = activated(layer.activation, U, math.sqrt(self.width))
             yield U, Y
 
     @property

@@ -1,0 +1,73 @@
+"""Activations block by block are those of the whole batch, to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import notsodeep as nsd
+from notsodeep.networks.blocks import BLOCK, activated
+
+WIDTH = 1000
+
+
+def pre_activations(dtype, n=None):
+    rows = 3 * BLOCK // (WIDTH * dtype.itemsize) if n is None else n
+    return torch.randn(rows, WIDTH, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "phi",
+    [
+        nsd.activation("relu").shifted(-0.3),
+        nsd.activation("gelu"),
+        nsd.activation("identity"),
+        nsd.activation("soft_slopes"),
+        nsd.Activation(lambda x: np.arctan(np.asarray(x)), lambda x: 1.0 / (1.0 + np.asarray(x) ** 2)),
+    ],
+    ids=lambda phi: phi.name,
+)
+def test_blocks_give_what_the_whole_batch_gives(phi, dtype):
+    U = pre_activations(dtype)
+    want = phi(U) / 7.0
+    with torch.no_grad():
+        got = activated(phi, U.clone(), 7.0)
+    assert got.dtype == want.dtype
+    assert torch.equal(got, want)
+
+
+def test_no_more_than_a_block_is_looked_at_and_the_place_is_that_of_the_argument():
+    seen = []
+    phi = nsd.Activation(lambda x: (seen.append(x.numel() * x.element_size()), torch.tanh(x))[1])
+    U = pre_activations(torch.float32)
+    seen.clear()
+    with torch.no_grad():
+        assert activated(phi, U).data_ptr() == U.data_ptr()
+    assert max(seen) <= BLOCK
+    assert sum(seen) == U.numel() * U.element_size()
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_small_batches_are_one_block(n):
+    U = pre_activations(torch.float64, n)
+    with torch.no_grad():
+        assert torch.equal(activated(nsd.activation("tanh"), U), torch.tanh(U))
+
+
+def test_with_gradients_pre_activations_stay():
+    U = pre_activations(torch.float64).requires_grad_()
+    before = U.detach().clone()
+    activated(nsd.activation("tanh"), U, 2.0).sum().backward()
+    assert torch.equal(U.detach(), before)
+    assert torch.allclose(U.grad, (1.0 - torch.tanh(before) ** 2) / 2.0)
+
+
+@pytest.mark.parametrize("spec", [nsd.DEQ("tanh"), nsd.MLP((nsd.Layer("gelu"), nsd.Layer("tanh", weight_var=2.0)))])
+def test_networks_give_the_same_features_with_and_without_gradients(spec):
+    net = spec.to_torch(in_features=5, width=WIDTH, seed=0)
+    X = torch.randn(200, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    with torch.no_grad():
+        features = net.features(X)
+    assert torch.equal(features, net.features(X).detach())
