@@ -71,3 +71,17 @@ def test_networks_give_the_same_features_with_and_without_gradients(spec):
     with torch.no_grad():
         features = net.features(X)
     assert torch.equal(features, net.features(X).detach())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own forward mode
+def test_transforms_go_through_blocks():
+    """Forward mode and vmap know no ``out=``."""
+    net = nsd.MLP((nsd.Layer("tanh"), nsd.Layer("relu"))).to_torch(in_features=5, width=WIDTH, seed=0)
+    X = torch.randn(2, 200, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    tangent = torch.ones_like(X[0])
+    want = torch.func.jvp(net.features, (X[0],), (tangent,))
+    with torch.no_grad():
+        got = torch.func.jvp(net.features, (X[0],), (tangent,))
+        batched = torch.func.vmap(net.features)(X)
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+    assert torch.allclose(batched, torch.stack([net.features(x) for x in X]), rtol=1e-12, atol=1e-14)

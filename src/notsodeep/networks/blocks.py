@@ -27,5 +27,5 @@ def activated(activation: Activation, U: torch.Tensor, divisor: float = 1.0) -> 
     if len(U) <= rows or torch.is_grad_enabled() or U.device.type != "cpu" or torch.compiler.is_compiling():
         return activation(U) / divisor
     for block in U.split(rows):
-        torch.div(activation(block), divisor, out=block)
+        block.copy_(activation(block) / divisor)
     return U
