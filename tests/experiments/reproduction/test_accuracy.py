@@ -10,7 +10,18 @@ import torch
 
 import notsodeep as nsd
 from notsodeep.errors import DataError
-from notsodeep.experiments.reproduction.accuracy import FULL, MODELS, OFFICIAL, QUICK, balanced, model_spec, run, units
+from notsodeep.experiments.reproduction.accuracy import (
+    FULL,
+    MODELS,
+    OFFICIAL,
+    QUICK,
+    RESCALED,
+    balanced,
+    diagonal_gain,
+    model_spec,
+    run,
+    units,
+)
 from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
 from notsodeep.kernels.scalar import rest_point
 from tests.tolerances import ROUNDING, assert_close
@@ -23,7 +34,7 @@ def unit(**at):
 
 def test_units_are_the_product_of_what_is_declared():
     found = units(FULL)
-    assert len({each.key for each in found}) == len(found) == 3 * 6 * 8 * 3 + 2 * 3 * 2 * 3
+    assert len({each.key for each in found}) == len(found) == 3 * 6 * 8 * 3 + 2 * (3 + 2) * 2 * 3
     rates = {each.at["dataset"]: each.at["sgd"] for each in found}
     assert rates == {"mnist": 1.0, "fashion_mnist": 1.0, "cifar10_features": 0.1}
     assert all(each.at["adam"] == 0.01 and each.at["epochs"] == 100 and each.at["batch_size"] == 128 for each in found)
@@ -94,6 +105,22 @@ def test_a_unit_by_hand():
         assert abs(row["test_accuracy"] - right) <= 1 / 250 + ROUNDING  # one sample may lie between two classes
         assert abs(row["train_accuracy"] - right_inside) <= 2 / 1200 + ROUNDING
         assert 0.3 < right < 0.95
+
+
+@pytest.mark.parametrize("phi", ["relu", "tanh"])
+def test_the_rescaled_network_is_the_plain_one_at_the_scale_of_the_deq(phi):
+    """Features times s with a rate of 1 have the scores of features with a rate of s^2, from readouts that are 0."""
+    chosen = unit(activation=phi, model="plain", width=32, seed=1)
+    gain = diagonal_gain(chosen.at)
+    diagonals = []
+    for model in ("deq", "plain"):
+        spec = model_spec({**chosen.at, "model": model})
+        diagonals.append(nsd.ck(spec, np.eye(3))[0, 0])
+    assert_close(gain, diagonals[0] / diagonals[1], 1e-12)
+    rescaled = run(replace(chosen, at={**chosen.at, "model": RESCALED}), None)
+    by_rate = run(replace(chosen, at={**chosen.at, "sgd": gain}), None)
+    assert [row | {"model": "plain"} for row in rescaled] == by_rate[:1]
+    assert rescaled[0] != run(chosen, None)[0] | {"model": RESCALED, "sgd": gain}
 
 
 def test_the_same_unit_gives_the_same_rows():

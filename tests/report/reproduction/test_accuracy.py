@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from notsodeep.experiments.reproduction.accuracy import RESCALED
 from notsodeep.experiments.reproduction.published_accuracy import published_accuracy
 from notsodeep.report.reproduction.accuracy import PRESENTATION, _lead, _Point
 
@@ -24,6 +25,7 @@ def rows(shift=0.0, gaps=BEHIND, dataset="mnist", widths=(512, 1024), seeds=3, o
             "width": width,
             "seed": seed,
             "optimizer": optimizer,
+            "sgd": 2.5 if model == RESCALED else 1.0,
             "test_accuracy": (published_accuracy(dataset, phi, "deq", width) or 0.9)
             + shift
             - gaps[model]
@@ -77,6 +79,15 @@ def test_models_of_the_published_code():
     cells = dict(PRESENTATION.tables(given)[0].rows)
     assert cells["ReLU matched network, of the published code"] == ("91.80 ± 0.06", "")
     assert PRESENTATION.figures(given)
+
+
+def test_the_plain_network_at_the_scale_of_the_deq():
+    given = rows() + rows(gaps={RESCALED: -0.004}, widths=(512,))
+    (sentence,) = (each for each in PRESENTATION.findings(given) if "scale of a kernel" in each)
+    assert "of the two kernels: ReLU +3.00, with 2.5 times the rate -0.40; tanh +3.00, with 2.5" in sentence
+    cells = dict(PRESENTATION.tables(given)[0].rows)
+    assert cells["ReLU plain network, at the scale of the DEQ"] == ("93.20 ± 0.06", "")
+    assert not any("scale of a kernel" in each for each in PRESENTATION.findings(rows()))
 
 
 def test_where_the_pattern_does_not_hold():

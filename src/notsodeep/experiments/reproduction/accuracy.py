@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from notsodeep.data import Scaler, load_dataset
+from notsodeep.equivalents import coefficients
 from notsodeep.errors import DataError
 from notsodeep.experiments.centred import centred_mlp
 from notsodeep.experiments.reproduction.published_networks import training_deq, training_design
@@ -24,7 +25,11 @@ from notsodeep.spec import DEQ, MLP
 MODELS = ("deq", "matched", "plain")
 OFFICIAL = ("official_deq", "official_matched")
 """The first two as the published code has them: with other variances in the equations and another centring"""
-_SEEDS = {"deq": 0, "matched": 1, "plain": 2, "official_deq": 10**6, "official_matched": 10**6 + 1}
+RESCALED = "plain_rescaled"
+"""The plain network with a learning rate of SGD as if its kernel had the DEQ's diagonal: the scale of a kernel counts
+like that rate where the readout does not converge"""
+CONTROLS = (*OFFICIAL, RESCALED)
+_SEEDS = {"deq": 0, "matched": 1, "plain": 2, RESCALED: 2, "official_deq": 10**6, "official_matched": 10**6 + 1}
 _PLAIN_DEPTH = {"relu": 2, "tanh": 1}  # the baselines of the paper
 _EVALUATION = 4096  # samples whose scores are computed at once
 
@@ -49,16 +54,16 @@ class AccuracyConfig(Config):
     sigma_b2: float = 0.8
     tolerance: float = 1e-2
     """Relative step at which the iteration of a DEQ ends"""
-    official_datasets: tuple[str, ...] = ()
-    official_widths: tuple[int, ...] = ()
-    """What is trained of :data:`OFFICIAL` too"""
+    control_datasets: tuple[str, ...] = ()
+    control_widths: tuple[int, ...] = ()
+    """What is trained of :data:`CONTROLS` too"""
 
 
 FULL = AccuracyConfig(
     seeds=3,
     datasets=("mnist", "fashion_mnist", "cifar10_features"),
-    official_datasets=("mnist", "fashion_mnist"),
-    official_widths=(512, 1024),
+    control_datasets=("mnist", "fashion_mnist"),
+    control_widths=(512, 1024),
 )
 QUICK = AccuracyConfig(
     seeds=2, datasets=("digits",), widths=(32, 256), train_per_class=120, test_per_class=25, epochs=40
@@ -83,7 +88,7 @@ def units(config: AccuracyConfig) -> list[Unit]:
     del protocol["sgd_on_features"]
     cases = [
         *product(config.datasets, config.activations, MODELS, config.widths),
-        *product(config.official_datasets, config.activations, OFFICIAL, config.official_widths),
+        *product(config.control_datasets, config.activations, CONTROLS, config.control_widths),
     ]
     return [
         Unit(
@@ -107,19 +112,24 @@ def _work(config: AccuracyConfig, phi: str, model: str, width: int) -> float:
 
 
 def run(unit: Unit, data_dir: Path | None) -> list[Row]:
-    """Return the accuracies with the readouts of both optimisers, which begin at 0."""
+    """Return the accuracies with the readouts of both optimisers, which begin at 0; with SGD's alone if rescaled."""
     at: Any = unit.at
     samples = balanced(at["dataset"], at["train_per_class"], at["test_per_class"], data_dir)
-    net = model_spec(at).to_torch(samples.X.shape[1], at["width"], samples.classes, seed=_weights_seed(at)).float()
+    spec = model_spec(at)
+    net = spec.to_torch(samples.X.shape[1], at["width"], samples.classes, seed=_weights_seed(at)).float()
     if isinstance(net, DEQNetwork):
         net.tol = at["tolerance"]
     inside, across = cached_features(net, samples.X), cached_features(net, samples.X_test)
     shared = {"epochs": at["epochs"], "batch_size": at["batch_size"], "seed": at["seed"]}
-    settings = [TrainSettings(optimizer=name, lr=at[name], **shared) for name in ("sgd", "adam")]
+    rates = {"sgd": at["sgd"], "adam": at["adam"]}
+    if at["model"] == RESCALED:
+        rates = {"sgd": diagonal_gain(at) * at["sgd"]}
+    settings = [TrainSettings(optimizer=name, lr=rate, **shared) for name, rate in rates.items()]
     readouts = fit_readouts(inside, samples.y, torch.zeros_like(net.readout.weight), settings)
     return [
         dict(at)
         | {
+            "sgd": rates["sgd"],
             "optimizer": each.optimizer,
             "test_accuracy": _share_right(across, weight, samples.y_test),
             "train_accuracy": _share_right(inside, weight, samples.y),
@@ -135,14 +145,20 @@ def model_spec(at: Any) -> DEQ | MLP:
         return deq
     if at["model"] in OFFICIAL:
         return training_deq(deq) if at["model"] == "official_deq" else training_design(deq)
-    if at["model"] == "plain":
+    if at["model"] in ("plain", RESCALED):
         return centred_mlp([at["activation"]] * _PLAIN_DEPTH[at["activation"]])
     found: Any = match(deq).spec
     return found
 
 
+def diagonal_gain(at: Any) -> float:
+    """Return the diagonal of the DEQ's conjugate kernel over that of the plain network's, for samples of norm 1."""
+    deq, plain = (model_spec({**at, "model": model}) for model in ("deq", "plain"))
+    return coefficients(deq, "ck").gamma2 / coefficients(plain, "ck", tau0=1.0).gamma2
+
+
 def _weights_seed(at: Any) -> int:
-    """No two models share their weights."""
+    """No two models share their weights, but for one with another learning rate."""
     return 3 * int(at["seed"]) + _SEEDS[at["model"]]
 
 

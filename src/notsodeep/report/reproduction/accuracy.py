@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from notsodeep.experiments.reproduction.accuracy import MODELS, OFFICIAL
+from notsodeep.experiments.reproduction.accuracy import MODELS, OFFICIAL, RESCALED
 from notsodeep.experiments.reproduction.published_accuracy import UNCERTAINTY, published_accuracy
 from notsodeep.experiments.reproduction.rows import Mean, column, difference, distinct, mean, where
 from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, figure_legend, panels, set_title
+from notsodeep.report.numerals import decimal
 from notsodeep.report.reproduction.presentation import Presentation
 from notsodeep.report.reproduction.words import data_words, mean_words, phi_words, span_words
 from notsodeep.report.table import Table
@@ -66,7 +67,13 @@ def _points(rows: Sequence[Row], **chosen: str) -> list[_Point]:
 def findings(rows: Sequence[Row]) -> list[str]:
     """Return how far ours is from the published, and where the pattern holds."""
     points = _points(rows)
-    return [*_beside_published(points), *_official(points), *_pattern(points), *_exceptions(points)]
+    return [
+        *_beside_published(points),
+        *_official(points),
+        *_pattern(points),
+        *_rescaled(rows, points),
+        *_exceptions(points),
+    ]
 
 
 def _beside_published(points: Sequence[_Point]) -> list[str]:
@@ -127,6 +134,24 @@ def _pattern(points: Sequence[_Point]) -> list[str]:
     return found
 
 
+def _rescaled(rows: Sequence[Row], points: Sequence[_Point]) -> list[str]:
+    """Say what is left of the distance to the plain network where its kernel has the DEQ's scale."""
+    parts = []
+    for phi in _once(points, "activation"):
+        chosen = [p for p in points if RESCALED in p.values and (p.activation, p.optimizer) == (phi, "sgd")]
+        if chosen:
+            used, usual = (column(where(rows, activation=phi, model=m), "sgd")[0] for m in (RESCALED, "plain"))
+            before, after = (_range([p.behind(m).value for p in chosen]) for m in ("plain", RESCALED))
+            parts.append(f"{phi_words(phi)} {before}, with {decimal(used / usual, 3)} times the rate {after}")
+    if not parts:
+        return []
+    return [
+        "The scale of a kernel counts like the learning rate, since the readout by SGD does not converge in these "
+        "epochs. Points that the DEQ is ahead of the plain network, and of the same network at the rate that makes up "
+        f"for the diagonals of the two kernels: {'; '.join(parts)}."
+    ]
+
+
 def _exceptions(points: Sequence[_Point]) -> list[str]:
     """Say where the matched network is not seen to be nearer to the DEQ than the plain one."""
     if min(len(values) for point in points for values in point.values.values()) < 2:
@@ -180,10 +205,10 @@ def _accuracies(points: Sequence[_Point]) -> Table:
         if any(value is not None for value in known):
             cells = tuple("" if value is None else f"{value:.1f}" for value in known)
             lines.append((f"{_model(phi, model)}, published", cells))
-        official = f"official_{model}"
-        if any(official in point.values for point in chosen):
-            cells = tuple(mean_words(point.at(official)) if official in point.values else "" for point in chosen)
-            lines.append((f"{_model(phi, model)}, of the published code", cells))
+        control, words = _CONTROLS[model]
+        if any(control in point.values for point in chosen):
+            cells = tuple(mean_words(point.at(control)) if control in point.values else "" for point in chosen)
+            lines.append((f"{_model(phi, model)}, {words}", cells))
     n = len(points[0].values["deq"])
     notes = [
         f"Mean over {n} seeds ± its standard error; readout trained alone. A seed draws the weights and the order "
@@ -191,6 +216,8 @@ def _accuracies(points: Sequence[_Point]) -> Table:
     ]
     if any(point.published("deq") is not None for point in points):
         notes.append(f"Published values were read off a figure, to about {100.0 * UNCERTAINTY:.1f} points.")
+    if any(RESCALED in point.values for point in points):
+        notes.append("At the scale of the DEQ: at a learning rate as if the kernel had the diagonal of the DEQ's.")
     if points[0].dataset == "cifar10_features" and points[0].optimizer == "sgd":
         notes.append("The published numbers are of other features of CIFAR-10: patterns compare, levels do not.")
     return Table(_title("Test accuracy, %", points), _head(points), tuple(lines), tuple(notes))
@@ -268,6 +295,11 @@ def _figure(points: Sequence[_Point]) -> Figure:
     return figure
 
 
+_CONTROLS = {
+    "deq": (OFFICIAL[0], "of the published code"),
+    "matched": (OFFICIAL[1], "of the published code"),
+    "plain": (RESCALED, "at the scale of the DEQ"),
+}
 _ROLES = {"deq": "DEQ", "matched": "matched network", "plain": "plain network"}
 
 
