@@ -17,7 +17,7 @@ from notsodeep.experiments.reproduction.study import Row
 from notsodeep.report.drawing import BLUE, GREEN, SMALL, VERMILION, figure_legend, panels, set_title
 from notsodeep.report.numerals import decimal
 from notsodeep.report.reproduction.presentation import Presentation
-from notsodeep.report.reproduction.words import data_words, mean_words, phi_words, span_words
+from notsodeep.report.reproduction.words import data_words, listed, mean_words, phi_words, span_words
 from notsodeep.report.table import Table
 
 _STYLES = {"deq": (BLUE, "o", "-"), "matched": (VERMILION, "s", "--"), "plain": (GREEN, "^", ":")}
@@ -71,6 +71,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
         *_beside_published(points),
         *_official(points),
         *_pattern(points),
+        *_narrow(points),
         *_rescaled(rows, points),
         *_exceptions(points),
     ]
@@ -134,6 +135,22 @@ def _pattern(points: Sequence[_Point]) -> list[str]:
     return found
 
 
+def _narrow(points: Sequence[_Point]) -> list[str]:
+    """Say how far matched networks are behind at the smallest width, by the first optimiser."""
+    width, optimizer = min(point.width for point in points), points[0].optimizer
+    if width >= _WIDE:
+        return []
+    parts = []
+    for phi in _once(points, "activation"):
+        at = [p for p in points if (p.activation, p.width, p.optimizer) == (phi, width, optimizer)]
+        gaps = listed([f"{mean_words(point.behind('matched'))} on {data_words(point.dataset)}" for point in at])
+        parts.append(f"{gaps} for {phi_words(phi)}")
+    return [
+        f"Narrow networks are less alike than their kernels: at width {width}, by {_OPTIMIZERS[optimizer]}, the DEQ is "
+        f"ahead of its matched network by {'; by '.join(parts)} (points)."
+    ]
+
+
 def _rescaled(rows: Sequence[Row], points: Sequence[_Point]) -> list[str]:
     """Say what is left of the distance to the plain network where its kernel has the DEQ's scale."""
     parts = []
@@ -156,22 +173,31 @@ def _exceptions(points: Sequence[_Point]) -> list[str]:
     """Say where the matched network is not seen to be nearer to the DEQ than the plain one."""
     if min(len(values) for point in points for values in point.values.values()) < 2:
         return ["One seed has no standard error: nothing is said of where the pattern does not hold."]
-    places: dict[tuple[str, str, str], list[str]] = {}
-    for point in points:
-        if not _lead(point).value > _SPREAD * _lead(point).error:
-            place = point.optimizer, point.activation, point.dataset
-            places.setdefault(place, []).append(f"{point.width}")
-    if not places:
+    parts, total = [], 0
+    for phi, optimizer in product(_once(points, "activation"), _once(points, "optimizer")):
+        of = [point for point in points if (point.activation, point.optimizer) == (phi, optimizer)]
+        open_ = [point for point in of if not _lead(point).value > _SPREAD * _lead(point).error]
+        total += len(open_)
+        if open_:
+            parts.append(f"{phi_words(phi)}, {_OPTIMIZERS[optimizer]}: {len(open_)} of {len(of)}{_where(open_, of)}")
+    if not total:
         return ["In every case the matched network is nearer to the DEQ than the plain one, by two standard errors."]
-    several = "; ".join(
-        f"{phi_words(phi)} on {data_words(dataset)} by {_OPTIMIZERS[optimizer]} at {', '.join(widths)}"
-        for (optimizer, phi, dataset), widths in places.items()
-    )
     return [
-        f"The pattern does not hold everywhere: in {sum(map(len, places.values()))} of {len(points)} cases the matched "
-        "network is not nearer to the DEQ than the plain one by two standard errors, which are themselves uncertain "
-        f"with so few seeds; at these widths: {several}."
+        f"The pattern does not hold everywhere: in {total} of {len(points)} cases the matched network is not nearer to "
+        "the DEQ than the plain one by two standard errors, which are themselves uncertain with so few seeds "
+        f"({'; '.join(parts)})."
     ]
+
+
+def _where(some: Sequence[_Point], of: Sequence[_Point]) -> str:
+    """Return the data and widths of some points, unless they are most of them."""
+    if 2 * len(some) > len(of):
+        return ""
+    places = [
+        f"{data_words(dataset)} at {listed([f'{point.width}' for point in some if point.dataset == dataset])}"
+        for dataset in _once(some, "dataset")
+    ]
+    return f", on {', '.join(places)}"
 
 
 def _lead(point: _Point) -> Mean:
