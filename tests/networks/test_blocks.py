@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
 import notsodeep as nsd
+from notsodeep.networks import blocks
 from notsodeep.networks.blocks import BLOCK, activated
 
 WIDTH = 1000
@@ -65,12 +68,24 @@ def test_with_gradients_pre_activations_stay():
 
 
 @pytest.mark.parametrize("spec", [nsd.DEQ("tanh"), nsd.MLP((nsd.Layer("gelu"), nsd.Layer("tanh", weight_var=2.0)))])
-def test_networks_give_the_same_features_with_and_without_gradients(spec):
+def test_networks_give_the_same_features_by_blocks_and_at_once(spec, monkeypatch):
     net = spec.to_torch(in_features=5, width=WIDTH, seed=0)
     X = torch.randn(200, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     with torch.no_grad():
         features = net.features(X)
-    assert torch.equal(features, net.features(X).detach())
+        monkeypatch.setattr(blocks, "BLOCK", 1 << 40)
+        assert torch.equal(features, net.features(X))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, that tracing is no longer recommended
+def test_a_traced_network_takes_batches_of_all_sizes():
+    net = nsd.MLP((nsd.Layer("tanh"),)).to_torch(in_features=5, width=WIDTH, seed=0)
+    X = torch.randn(400, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        traced = torch.jit.trace(net, X[:200])
+        for n in (1, 10, 400):
+            assert torch.allclose(traced(X[:n]), net(X[:n]), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own forward mode

@@ -24,8 +24,13 @@ def activated(activation: Activation, U: torch.Tensor, divisor: float = 1.0) -> 
     tensor([[0., 2.]])
     """
     rows = max(1, BLOCK // (U.shape[-1] * U.element_size()))
-    if len(U) <= rows or torch.is_grad_enabled() or U.device.type != "cpu" or torch.compiler.is_compiling():
-        return activation(U) / divisor
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if traced or torch.is_grad_enabled() or U.device.type != "cpu" or len(U) <= rows:
+        return _divided(activation(U), divisor)
     for block in U.split(rows):
-        block.copy_(activation(block) / divisor)
+        block.copy_(_divided(activation(block), divisor))
     return U
+
+
+def _divided(values: torch.Tensor, divisor: float) -> torch.Tensor:
+    return values if divisor == 1.0 else values / divisor

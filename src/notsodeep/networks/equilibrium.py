@@ -55,7 +55,8 @@ class Equations:
         def image(Y: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             return activated(self.activation, torch.addmm(rows, Y, A.T, alpha=rule))
 
-        states, record = self._iterate(RowMap(image, (injected,)), self.activation(injected.detach()))
+        start = activated(self.activation, injected.detach().clone())
+        states, record = self._iterate(RowMap(image, (injected,)), start)
         self.counted.append(record.iterations)
         if on_failure == "raise":
             require_convergence(record, f"the equilibrium of {self.what}", self.cause)

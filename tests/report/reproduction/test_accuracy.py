@@ -53,7 +53,7 @@ def test_accuracies_far_from_the_published_ones_are_counted():
 
 def test_data_without_published_accuracies():
     first, *_ = PRESENTATION.findings(rows(dataset="digits"))
-    assert first.startswith("There is no published accuracy")
+    assert first.startswith("There is no published accuracy to compare with")
     first, *_ = PRESENTATION.findings(rows(dataset="cifar10_features"))
     assert first.startswith("There is no published accuracy")  # of the same features
 
@@ -104,11 +104,14 @@ def test_where_the_pattern_does_not_hold():
 
 
 def test_narrow_networks_are_told_of():
-    (sentence,) = (each for each in PRESENTATION.findings(rows(widths=(32, 512))) if each.startswith("Narrow"))
-    assert (
-        "at width 32, by SGD, the DEQ is ahead of its matched network by 0.20 ± 0.08 on MNIST for ReLU; by" in sentence
-    )
-    assert not any(each.startswith("Narrow") for each in PRESENTATION.findings(rows()))
+    def told(given):
+        return [each for each in PRESENTATION.findings(given) if each.startswith("At width 32, by SGD")]
+
+    (sentence,) = told(rows(widths=(32, 512)))
+    assert "network is 0.20 ± 0.08 on MNIST for ReLU; 0.20 ± 0.08 on MNIST for tanh (points)." in sentence
+    (sentence,) = told(rows(gaps=BEHIND | {"matched": 0.001}, widths=(32, 512)))
+    assert "0.10 ± 0.08 on MNIST for ReLU, within two standard errors" in sentence
+    assert not told(rows())
 
 
 def test_tables_have_ours_beside_the_published():

@@ -86,12 +86,13 @@ def _beside_published(points: Sequence[_Point]) -> list[str]:
         if known is not None and point.width >= _WIDE and point.dataset != "cifar10_features"
     ]
     if not compared:
-        return ["There is no published accuracy for these data, or no network of width 512 or more among them."]
+        return ["There is no published accuracy to compare with for these data and widths."]
     near = sum(gap <= _NEAR for gap, _, _ in compared)
     gap, point, model = max(compared, key=lambda each: each[0])
+    data = listed([data_words(name) for name in dict.fromkeys(each.dataset for _, each, _ in compared)])
     return [
         f"At widths from {_WIDE} on, {near} of {len(compared)} mean accuracies of DEQs and matched networks, by SGD "
-        f"as published, are within {_NEAR:g} point of the published ones on MNIST and Fashion-MNIST; the largest "
+        f"as published, are within {_NEAR:g} point of the published ones on {data}; the largest "
         f"distance is {gap:.2f} points ({_model(point.activation, model)}, {data_words(point.dataset)}, width "
         f"{point.width})."
     ]
@@ -144,10 +145,11 @@ def _narrow(points: Sequence[_Point]) -> list[str]:
     for phi in _once(points, "activation"):
         at = [p for p in points if (p.activation, p.width, p.optimizer) == (phi, width, optimizer)]
         gaps = listed([f"{mean_words(point.behind('matched'))} on {data_words(point.dataset)}" for point in at])
-        parts.append(f"{gaps} for {phi_words(phi)}")
+        seen = any(abs(p.behind("matched").value) > _SPREAD * p.behind("matched").error for p in at)
+        parts.append(f"{gaps} for {phi_words(phi)}{'' if seen else ', within two standard errors'}")
     return [
-        f"Narrow networks are less alike than their kernels: at width {width}, by {_OPTIMIZERS[optimizer]}, the DEQ is "
-        f"ahead of its matched network by {'; by '.join(parts)} (points)."
+        f"At width {width}, by {_OPTIMIZERS[optimizer]}, the accuracy of the DEQ less that of its matched network is "
+        f"{'; '.join(parts)} (points)."
     ]
 
 
@@ -157,7 +159,8 @@ def _rescaled(rows: Sequence[Row], points: Sequence[_Point]) -> list[str]:
     for phi in _once(points, "activation"):
         chosen = [p for p in points if RESCALED in p.values and (p.activation, p.optimizer) == (phi, "sgd")]
         if chosen:
-            used, usual = (column(where(rows, activation=phi, model=m), "sgd")[0] for m in (RESCALED, "plain"))
+            of = where(rows, activation=phi, dataset=chosen[0].dataset)
+            used, usual = (column(where(of, model=m), "sgd")[0] for m in (RESCALED, "plain"))
             before, after = (_range([p.behind(m).value for p in chosen]) for m in ("plain", RESCALED))
             parts.append(f"{phi_words(phi)} {before}, with {decimal(used / usual, 3)} times the rate {after}")
     if not parts:

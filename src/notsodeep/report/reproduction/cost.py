@@ -63,12 +63,13 @@ def _at_equal_accuracy(activation: Value, groups: Sequence[Sequence[Row]]) -> st
     def right(role: str) -> str:
         return _each(groups, lambda at: accuracy(mean(column(where(at, role=role), "accuracy")).value))
 
-    deq, loose = right("deq"), right(LOOSE)
-    times = _each(groups, lambda at: decimal(_ratio(at, ACCURACY, "seconds").value, 2))
+    deq, loose, drawn = right("deq"), right(LOOSE), right(ACCURACY)
+    times = _each(groups, lambda at: mean_words(_ratio(at, ACCURACY, "seconds")))
     return (
         f"{_widths(activation, groups)}: a twin has the accuracy of the DEQ, {deq}, at "
         f"{_each(groups, lambda at: mean_words(_wider(at)))} times its width, read off the line through the accuracies "
-        f"of twins. Beside a twin of that width the DEQ takes {times} times as long; {_loosely(groups, ACCURACY)}, "
+        f"of twins ({drawn} as drawn there). Beside it the DEQ takes {times} times as long, means over seeds with "
+        f"their standard errors; {_loosely(groups, ACCURACY)}, "
         f"with {'the same accuracy' if loose == deq else f'{loose} right'}."
     )
 

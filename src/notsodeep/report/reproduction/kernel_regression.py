@@ -163,8 +163,8 @@ def _distances(rows: Sequence[Row]) -> str:
         for model in OTHERS
     ]
     return (
-        f"Kernels of test with training samples differ from the DEQ's by {', '.join(parts)}; medians, in the Frobenius "
-        "norm."
+        f"Kernels of test with training samples, each over its mean diagonal, differ from the DEQ's by "
+        f"{', '.join(parts)}; medians, in the Frobenius norm."
     )
 
 
