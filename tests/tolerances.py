@@ -206,6 +206,9 @@ UNTIED_DIAGONAL = 1e-7
 SINGLE = 5e-7
 """Kernels in single precision, of the largest entry: units in the last place of the Gram matrix of seven features."""
 
+SINGLE_VALUES = 1e-6
+"""Activations in single precision: eight units in the last place of the value, or of one."""
+
 SINGLE_NTK = 2e-6
 """The same for the NTK, whose slope towards correlation 1 multiplies them."""
 

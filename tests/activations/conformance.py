@@ -17,7 +17,7 @@ from notsodeep.activations.hermite import coefficients
 from notsodeep.activations.lipschitz import lipschitz
 from notsodeep.activations.mesh import mesh
 from notsodeep.errors import SmoothnessWarning
-from tests.tolerances import CENTRAL, EXACT, MOMENTS, ROUNDING, SAMPLED, assert_close
+from tests.tolerances import CENTRAL, EXACT, MOMENTS, ROUNDING, SAMPLED, SINGLE_VALUES, assert_close
 
 Naive = Callable[[mpf], tuple[mpf, mpf, mpf]]
 
@@ -105,6 +105,16 @@ class ActivationConformance(ABC):
                 found = f(torch.from_numpy(points))
                 assert found.dtype == torch.float64
                 assert_close(found, f(points), 4 * EXACT, scale=scale + 1.0)
+                with torch.no_grad():
+                    assert_close(f(torch.from_numpy(points)), f(points), 4 * EXACT, scale=scale + 1.0)
+
+    @pytest.mark.parametrize("grad", [False, True])
+    def test_torch_in_single_precision(self, phi, exact, points, grad):
+        inside = np.abs(points) < 30.0
+        x = points[inside].astype(np.float32)
+        with torch.set_grad_enabled(grad):
+            found = phi(torch.from_numpy(x))
+        assert_close(found, phi(x), SINGLE_VALUES, scale=self.conditioning(exact, points)[0][inside] + 1.0)
 
     def test_autograd_agrees_with_the_derivative(self, phi, exact, points):
         if not phi.fn.takes_torch:

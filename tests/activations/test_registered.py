@@ -171,11 +171,35 @@ def test_slopes_may_be_given_in_either_order():
     assert_close(activation("two_slope", a=-0.4, b=1.3)(x), np.maximum(-0.4 * x, 1.3 * x), 4 * EXACT)
 
 
-@pytest.mark.parametrize("name", ["elu", "elu:alpha=0.5", "selu"])
-def test_autograd_of_elu_at_zero_is_one_of_its_slopes(name):
-    x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(activation(name)(x).sum(), x)
-    assert_close(slope, activation(name).derivative(np.zeros(1)), EXACT)
+@pytest.mark.parametrize("name", [name for name in names() if activation(name).kinks])
+def test_autograd_at_a_kink_gives_the_slope_on_its_left(name):
+    """As ``derivative`` does; pieces that meet there must not both count."""
+    phi = activation(name)
+    x = torch.tensor(phi.kinks, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(phi(x).sum(), x)
+    assert_close(slope, phi.derivative(np.array(phi.kinks)), EXACT)
+    assert_close(slope, phi.derivative(np.nextafter(phi.kinks, -np.inf)), 4 * EXACT)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tanh_without_gradients(dtype):
+    x = torch.cat([10.0 ** torch.linspace(-30.0, 1.0, 4000, dtype=torch.float64), torch.linspace(1.0, 30.0, 3000)])
+    x = torch.cat([x, -x]).to(dtype)
+    with torch.no_grad():
+        found = activation("tanh")(x).numpy()
+        ends = activation("tanh")(torch.tensor([-0.0, math.inf, -math.inf, math.nan], dtype=dtype))
+    want = np.tanh(x.numpy().astype(np.longdouble))
+    assert np.abs(found / want - 1.0).max() < 2.0 * torch.finfo(dtype).eps
+    assert str(ends.tolist()) == "[-0.0, 1.0, -1.0, nan]"
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own forward mode
+def test_forward_mode_sees_tanh_without_gradients():
+    x = torch.tensor([0.0, 0.3, -2.0, 25.0], dtype=torch.float64)
+    with torch.no_grad():
+        value, slope = torch.func.jvp(activation("tanh"), (x,), (torch.ones_like(x),))
+    assert_close(value, torch.tanh(x), EXACT)
+    assert_close(slope, 1.0 - torch.tanh(x) ** 2, EXACT)
 
 
 def test_numpy_use_leaves_torch_alone():

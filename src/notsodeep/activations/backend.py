@@ -16,6 +16,7 @@ _NUMPY = SimpleNamespace(
     erf=special.erf,
     exp=np.exp,
     expm1=np.expm1,
+    gelu=lambda x: x * special.ndtr(x),
     maximum=np.maximum,
     minimum=np.minimum,
     ndtr=special.ndtr,
@@ -47,22 +48,59 @@ def _torch_functions() -> SimpleNamespace:
 
     return SimpleNamespace(
         abs=torch.abs,
-        clip=torch.clamp,
+        clip=lambda x, low, high: torch.clamp(_at_least(x, low), max=high),
         cos=torch.cos,
         erf=torch.erf,
         exp=torch.exp,
         expm1=torch.expm1,
-        maximum=lambda x, bound: torch.clamp(x, min=bound),
+        gelu=_gelu,
+        maximum=_at_least,
         minimum=lambda x, bound: torch.clamp(x, max=bound),
-        # torch.special.ndtr loses the left tail.
-        ndtr=lambda x: 0.5 * torch.special.erfc(-x / 2.0**0.5),
+        ndtr=_ndtr,
         ones_like=torch.ones_like,
         sigmoid=torch.sigmoid,
         sign=torch.sign,
         sin=torch.sin,
         # torch.nn.functional.softplus turns linear at 20, which costs nine digits.
         softplus=lambda x: torch.logaddexp(torch.zeros_like(x), x),
-        tanh=torch.tanh,
+        tanh=_tanh,
         where=torch.where,
         zeros_like=torch.zeros_like,
     )
+
+
+def _at_least(x: Any, bound: float) -> Any:
+    """``max(x, bound)``, whose gradient at the bound itself is 0: that of ``torch.clamp`` is 1, on both sides of it."""
+    import torch
+
+    return torch.nn.functional.threshold(x, bound, bound)
+
+
+def _ndtr(x: Any) -> Any:
+    """Standard normal distribution; ``torch.special.ndtr`` loses the left tail."""
+    import torch
+
+    return 0.5 * torch.special.erfc(-x / 2.0**0.5)
+
+
+def _gelu(x: Any) -> Any:
+    """``x ndtr(x)``; in float32 by torch's own function, in a tenth of the time.
+
+    That one is within 5 machine epsilons of ``max(1, |x|)`` everywhere, but has no relative precision far left.
+    """
+    import torch
+
+    return torch.nn.functional.gelu(x) if x.dtype == torch.float32 else x * _ndtr(x)
+
+
+def _tanh(x: Any) -> Any:
+    """``tanh(x)``; on a CPU, where no gradient is asked for, as ``t / (t + 2)`` with ``t = exp(2 x) - 1``.
+
+    That takes half the time of ``torch.tanh``, with a relative error of 1.5 machine epsilons instead of 0.5.
+    """
+    import torch
+
+    if torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+        return torch.tanh(x)
+    t = torch.clamp(x, max=20.0).mul_(2.0).expm1_()  # beyond 20, tanh is 1 to the last bit
+    return t.div_(t + 2.0)

@@ -138,7 +138,8 @@ def _soft_slopes(left: float, middle: float, right: float, knot: float, width: f
     sides = PiecewiseLinear((-knot, knot), (left, middle, right)) if knot else PiecewiseLinear((0.0,), (left, right))
     given = {"left": left, "middle": middle, "right": right, "knot": knot, "width": width}
     d1, d2 = partial(smooth.soft_slopes_d1, **given), partial(smooth.soft_slopes_d2, **given)
-    return _make(partial(smooth.soft_slopes, **given), d1, d2, form=Blurred(sides, width))
+    form = Blurred(sides, width)
+    return _make(partial(polygons.blurred, form), d1, d2, form=form)
 
 
 def _elu(alpha: float, scale: float = 1.0) -> Activation:

@@ -59,7 +59,7 @@ def silu_d2(x: Any) -> Any:
 
 
 def gelu(x: Any) -> Any:
-    return x * namespace(x).ndtr(x)
+    return namespace(x).gelu(x)
 
 
 def gelu_d1(x: Any) -> Any:
@@ -110,7 +110,7 @@ def mish_d2(x: Any) -> Any:
 
 def elu(x: Any, alpha: float, scale: float) -> Any:
     xp = namespace(x)
-    return scale * xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0.0)))  # autograd at 0 sees one branch only
+    return scale * (xp.maximum(x, 0.0) + alpha * xp.expm1(xp.minimum(x, 0.0)))
 
 
 def elu_d1(x: Any, alpha: float, scale: float) -> Any:
@@ -149,18 +149,6 @@ def _sides(x: Any, knot: float, width: float) -> tuple[Any, Any, Any]:
     below, above = xp.ndtr((-x - knot) / width), xp.ndtr((x - knot) / width)
     far = xp.where(x > 0, x, -x)  # abs(x), but autograd sees no kink at 0
     return below, xp.ndtr((knot - far) / width) - xp.where(x > 0, below, above), above
-
-
-def soft_slopes(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
-    """``E[f(x + width xi)]`` for the three slopes ``f`` with knots at ``-knot`` and ``knot``, and ``f(0) = 0``.
-
-    Each straight line is weighted with the chance to be on it, so nothing large cancels far out. Near 0 the value is
-    exact to the rounding of ``width`` and ``knot``, not of ``x``.
-    """
-    below, between, above = _sides(x, knot, width)
-    end = middle * knot
-    lines = (left * (x + knot) - end) * below + middle * x * between + (right * (x - knot) + end) * above
-    return lines + width**2 * soft_slopes_d2(x, left, middle, right, knot, width)
 
 
 def soft_slopes_d1(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
