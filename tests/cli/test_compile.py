@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
 import notsodeep as nsd
-from notsodeep.cli.app import app
 from notsodeep.networks import DEQNetwork
+from tests.cli.kit import check_refused, invoke
 
 SMALL = ["--n", "120", "--classes", "3,6,8"]
 FILES = {"compile.json", "net.safetensors"}
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["compile", *map(str, arguments)])
+run = partial(invoke, "compile")
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +165,7 @@ def damaged(folder):
     ],
 )
 def test_wrong_files(tmp_path, make, words):
-    check_refused([make(tmp_path), *SMALL, "--out", tmp_path / "out"], words, tmp_path)
+    check_refused(run(make(tmp_path), *SMALL, "--out", tmp_path / "out"), words, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -184,15 +183,7 @@ def test_wrong_files(tmp_path, make, words):
     ],
 )
 def test_wrong_options(file, tmp_path, arguments, words):
-    check_refused([file, *SMALL, *arguments, "--out", tmp_path / "out"], words, tmp_path)
-
-
-def check_refused(arguments, words, folder):
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert words in " ".join(result.stderr.split())
-    assert result.stderr.startswith("error: ")
-    assert not (folder / "out").exists()
+    check_refused(run(file, *SMALL, *arguments, "--out", tmp_path / "out"), words, tmp_path / "out")
 
 
 def test_an_unwritable_folder_is_refused_before_any_work(file, tmp_path):

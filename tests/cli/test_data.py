@@ -1,10 +1,14 @@
+"""The verb data: what is listed, verified and fetched, and what it says to wrong input."""
+
+from __future__ import annotations
+
 import json
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from notsodeep.cli.app import app
 from notsodeep.data.catalogue import CATALOGUE
+from tests.cli.kit import check_refused, invoke
 from tests.data import tiny
 
 
@@ -16,8 +20,7 @@ def data_dir(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def run(*words):
-    return CliRunner().invoke(app, ["data", *map(str, words)])
+run = partial(invoke, "data")
 
 
 def rows(result):
@@ -108,11 +111,7 @@ def test_fetch_of_embedded_data():
     ],
 )
 def test_wrong_input_is_one_line_and_code_two(data_dir, words, message):
-    result = run(*words)
-    assert result.exit_code == 2
-    assert result.stdout == ""
-    assert result.stderr.startswith(message)
-    assert result.stderr.count("\n") == 1
+    check_refused(run(*words), message)
 
 
 @pytest.mark.parametrize("verb", ["list", "fetch", "verify"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ import notsodeep as nsd
 from notsodeep.cli.app import app
 from notsodeep.cli.options import FAMILY_NAMES
 from notsodeep.matching import FAMILIES
+from tests.cli.kit import check_refused, invoke
 
 SMALL = ["--n", "80", "--width", "32"]
 FILES = {"match.json", "net.safetensors", "report.html", "report.png"}
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["match", *map(str, arguments)])
+run = partial(invoke, "match")
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,7 @@ def truncated(folder):
     ],
 )
 def test_bad_data(tmp_path, make, words):
-    check_refused([*SMALL[2:], "--data", make(tmp_path), "--out", tmp_path / "out"], words, tmp_path)
+    check_refused(run(*SMALL[2:], "--data", make(tmp_path), "--out", tmp_path / "out"), words, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -246,16 +247,7 @@ def test_bad_data(tmp_path, make, words):
     ],
 )
 def test_bad_options(tmp_path, arguments, words):
-    check_refused([*SMALL, *arguments, "--out", tmp_path / "out"], words, tmp_path)
-
-
-def check_refused(arguments, words, folder):
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert words in " ".join(result.stderr.split())
-    assert result.stderr.startswith("error: ")
-    assert "Traceback" not in result.output
-    assert not (folder / "out").exists()
+    check_refused(run(*SMALL, *arguments, "--out", tmp_path / "out"), words, tmp_path / "out")
 
 
 def test_an_unwritable_folder_is_refused_before_any_work(tmp_path):

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from importlib.metadata import version
 
 import pytest
-from typer.testing import CliRunner
 
-from notsodeep.cli.app import app
 from notsodeep.cli.console import time_left
 from notsodeep.experiments.reproduction.catalogue import NAMES, study
 from notsodeep.experiments.reproduction.rows import from_csv
 from notsodeep.report.reproduction.writing import FILES, markdown, presentation
 from notsodeep.report.table import Table
+from tests.cli.kit import check_refused, invoke
 
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["reproduce", *map(str, arguments)])
+run = partial(invoke, "reproduce")
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +96,7 @@ def test_list():
 )
 def test_wrong_input_ends_with_one_line_and_leaves_nothing(tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert words in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    check_refused(run(*arguments), words)
     assert os.listdir(tmp_path) == []
 
 
@@ -117,9 +112,7 @@ def test_a_home_folder_is_understood(tmp_path, monkeypatch):
 
 def test_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / "taken").touch()
-    result = run("accuracy", "--quick", "--out", tmp_path / "taken")
-    assert result.exit_code == 2
-    assert "is not a folder" in result.stderr
+    check_refused(run("accuracy", "--quick", "--out", tmp_path / "taken"), "is not a folder")
 
 
 def test_times_left():

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import notsodeep as nsd
-from notsodeep.cli.app import app
 from notsodeep.cli.spectrum import split_layers
 from notsodeep.experiments.spectrum import load_spectrum_samples
 from notsodeep.report import spectrum_document, spectrum_headline, spectrum_tables
+from tests.cli.kit import check_folders_refused, check_json, check_refused, check_report, invoke
 from tests.report.spectrum_records import RECORDS
 from tests.tolerances import ROUNDING, assert_close
 
 FILES = {"spectrum.json", "spectrum.csv", "spectrum.png"}
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["spectrum", *map(str, arguments)])
+run = partial(invoke, "spectrum")
 
 
 @pytest.fixture
@@ -48,22 +47,14 @@ def answer(asked):
 
 
 def test_it_prints_the_tables_and_ends_with_the_picture(asked, tmp_path):
-    result = run("--out", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    printed = " ".join(result.stdout.split())
-    assert printed.startswith(spectrum_headline(answer(asked)))
-    for table in spectrum_tables(answer(asked)):
-        for words in (table.title, *table.notes, *(" ".join(cells) for _, cells in table.rows)):
-            assert words in printed
-    assert result.stdout.strip().splitlines()[-1].split() == ["spectrum.png", str(tmp_path / "out" / "spectrum.png")]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+    out = tmp_path / "out"
+    result = run("--out", out)
+    check_report(result, spectrum_headline(answer(asked)), spectrum_tables(answer(asked)), out / "spectrum.png")
+    assert {path.name for path in out.iterdir()} == FILES
 
 
 def test_json_is_the_only_output(asked, tmp_path):
-    result = run("--json", "--out", tmp_path)
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout) == spectrum_document(answer(asked))
-    assert result.stdout == (tmp_path / "spectrum.json").read_text()
+    check_json(run("--json", "--out", tmp_path), spectrum_document(answer(asked)), tmp_path / "spectrum.json")
 
 
 def test_without_options_it_takes_the_mixture_and_a_centred_deq(asked, tmp_path, monkeypatch):
@@ -132,24 +123,12 @@ def test_layers_are_separated_by_commas_as_parameters_are(text, parts):
     ],
 )
 def test_wrong_models_are_refused_before_any_work(asked, tmp_path, arguments, words):
-    check_refused([*arguments, "--out", tmp_path / "out"], words)
+    check_refused(run(*arguments, "--out", tmp_path / "out"), words, tmp_path / "out")
     assert not asked
-    assert not (tmp_path / "out").exists()
-
-
-def check_refused(arguments, words):
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert words in " ".join(result.stderr.split())
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(asked, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    check_refused(["--out", tmp_path / "file" / "out"], "not a folder")
-    (tmp_path / "out" / "spectrum.csv").mkdir(parents=True)
-    check_refused(["--out", tmp_path / "out"], "spectrum.csv is a folder")
+    check_folders_refused(run, tmp_path, "spectrum.csv")
     assert not asked
 
 
@@ -192,5 +171,4 @@ def test_real_data_and_an_explicit_network(tmp_path):
     ],
 )
 def test_wrong_data_are_refused(tmp_path, arguments, words):
-    check_refused([*arguments, "--out", tmp_path / "out"], words)
-    assert not (tmp_path / "out").exists()
+    check_refused(run(*arguments, "--out", tmp_path / "out"), words, tmp_path / "out")

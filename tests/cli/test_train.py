@@ -7,22 +7,20 @@ import json
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 import notsodeep as nsd
-from notsodeep.cli.app import app
 from notsodeep.cli.console import step_bar
 from notsodeep.networks import TrainSettings, load
 from notsodeep.networks.training import FILES
 from notsodeep.report import TRAINING_FILES, training_document, training_headline, training_tables
+from tests.cli.kit import check_folders_refused, check_json, check_refused, check_report, invoke
 from tests.report.training_records import RECORDS
 
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["train", *map(str, arguments)])
+run = partial(invoke, "train")
 
 
 @pytest.fixture
@@ -49,23 +47,14 @@ def answer(asked):
 
 
 def test_it_prints_the_tables_and_ends_with_the_picture(asked, tmp_path):
-    result = run("--out", tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    printed = " ".join(result.stdout.split())
-    assert printed.startswith(training_headline(answer(asked)))
-    for table in training_tables(answer(asked)):
-        for words in (table.title, *table.notes, *(" ".join(cells) for _, cells in table.rows)):
-            assert words in printed
-    assert result.stdout.strip().splitlines()[-1].split() == ["training.png", str(tmp_path / "out" / "training.png")]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(TRAINING_FILES)
-    assert not result.stderr
+    out = tmp_path / "out"
+    result = run("--out", out)
+    check_report(result, training_headline(answer(asked)), training_tables(answer(asked)), out / "training.png")
+    assert {path.name for path in out.iterdir()} == set(TRAINING_FILES)
 
 
 def test_json_is_the_only_output(asked, tmp_path):
-    result = run("--json", "--out", tmp_path)
-    assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout) == training_document(answer(asked))
-    assert result.stdout == (tmp_path / "train.json").read_text()
+    check_json(run("--json", "--out", tmp_path), training_document(answer(asked)), tmp_path / "train.json")
 
 
 def test_without_options_it_is_the_protocol_of_the_paper_on_digits(asked, tmp_path, monkeypatch):
@@ -112,14 +101,6 @@ def test_every_option_arrives(asked, tmp_path):
     assert asked["config"].settings == TrainSettings(optimizer="adam", lr=0.01)
 
 
-def check_refused(arguments, words):
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert words in " ".join(result.stderr.split())
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -142,16 +123,12 @@ def check_refused(arguments, words):
     ],
 )
 def test_wrong_settings_are_refused_before_any_work(asked, tmp_path, arguments, words):
-    check_refused([*arguments, "--out", tmp_path / "out"], words)
+    check_refused(run(*arguments, "--out", tmp_path / "out"), words, tmp_path / "out")
     assert not asked
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(asked, tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    check_refused(["--out", tmp_path / "file" / "out"], "not a folder")
-    (tmp_path / "out" / "checkpoint.safetensors").mkdir(parents=True)
-    check_refused(["--out", tmp_path / "out"], "checkpoint.safetensors is a folder")
+    check_folders_refused(run, tmp_path, "checkpoint.safetensors")
     assert not asked
 
 
@@ -165,8 +142,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(asked, tmp_p
     ],
 )
 def test_wrong_data_are_refused(tmp_path, arguments, words):
-    check_refused([*arguments, "--out", tmp_path / "out"], words)
-    assert not (tmp_path / "out").exists()
+    check_refused(run(*arguments, "--out", tmp_path / "out"), words, tmp_path / "out")
 
 
 def test_help_has_an_example():
@@ -197,7 +173,7 @@ def test_a_small_run_and_going_on_with_it(tmp_path, monkeypatch):
     assert documents[0] == documents[1]
     nets = [load(tmp_path / name / "net.safetensors") for name in ("whole", "broken")]
     assert torch.equal(nets[0].readout.weight, nets[1].readout.weight)
-    check_refused([*SMALL, "--lr", "2", "--out", tmp_path / "broken"], "lr is 1.0 there and 2.0 here")
+    check_refused(run(*SMALL, "--lr", "2", "--out", tmp_path / "broken"), "lr is 1.0 there and 2.0 here")
     anew = run(*SMALL, "--lr", "2", "--restart", "--json", "--out", tmp_path / "broken")
     assert anew.exit_code == 0, anew.output
     assert json.loads(anew.stdout)["settings"]["lr"] == 2.0
