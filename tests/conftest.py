@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# What a test sees is not to hang on the terminal or on the cores of whoever runs it.
+for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+os.environ |= {"COLUMNS": "80", "TERM": "xterm"}
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as make test has it, before torch is loaded
+
 # The same examples in every run, however slow the machine.
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")

@@ -194,9 +194,9 @@ def test_thousands_of_similar_pairs_are_interpolated(name, sign):
     s, t = 2.0 ** rng.uniform(-0.5, 0.5, (2, 6000))
     rho = sign * np.cos(rng.uniform(0.0, 0.39, 6000))
     s, t, rho = (np.append(x, y) for x, y in ((s, case.s[block]), (t, case.t[block]), (rho, RHO[column])))
-    made = polar._table.cache_info().currsize
+    polar._table.cache_clear()
     got = [x[6000:] for x in polar.evaluate(case.phi, s, t, rho)]
-    assert polar._table.cache_info().currsize > made
+    assert polar._table.cache_info().currsize > 0
     for k, what in enumerate(("value", "slope")):
         size = case.size[k][block, column]
         assert_close(got[k], case.want[k][block, column], EXPECTATIONS, scale=size, what=what)

@@ -118,4 +118,4 @@ def test_wrong_input_is_one_line_and_code_two(data_dir, words, message):
 def test_help_has_an_example(verb):
     result = run(verb, "--help")
     assert result.exit_code == 0
-    assert f"Example: notsodeep data {verb}" in result.stdout
+    assert f"Example: notsodeep data {verb}" in " ".join(result.stdout.split())

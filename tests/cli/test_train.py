@@ -210,7 +210,6 @@ class Terminal(io.StringIO):
 
 
 def test_the_bar_shows_on_a_terminal_and_not_in_a_pipe(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
         with step_bar() as progress:

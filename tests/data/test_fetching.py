@@ -19,7 +19,8 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """The folder that a server on this machine publishes as the public address of ``tiny``."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
     folder = tmp_path / "published"
     known = tiny.make(folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:

@@ -23,7 +23,6 @@ class Terminal(io.StringIO):
 )
 def test_bar(stream, long, shown, monkeypatch):
     monkeypatch.setattr(progress, "_LONG", long)
-    monkeypatch.setenv("TERM", "xterm")
     out = stream()
     monkeypatch.setattr(sys, "stderr", out)
     with Progress(3) as bar:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import mmap
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +19,7 @@ from notsodeep.experiments.reproduction.measuring import interleaved, median_rat
 from notsodeep.experiments.samples import load_samples
 from notsodeep.networks import DEQNetwork
 from notsodeep.networks.solvers.record import default_tolerance
-from tests.tolerances import assert_close
+from tests.tolerances import ROUNDING, assert_close
 
 CONFIG = replace(QUICK, widths=(32,), widest=32, n=300, n_test=100, batch=200, rounds=2)
 MEASURED = ("seconds", "ratio", "peak")
@@ -40,7 +39,7 @@ def test_rows_are_the_deq_two_twins_and_a_ladder(rows):
     assert rows[0]["tolerance"] == default_tolerance(torch.float32)
     assert rows[1]["tolerance"] == 1e-2
     assert rows[1]["iterations"] < 0.7 * rows[0]["iterations"]
-    assert abs(rows[1]["accuracy"] - rows[0]["accuracy"]) <= 0.02
+    assert abs(rows[1]["accuracy"] - rows[0]["accuracy"]) <= 2 / 100 + ROUNDING
     assert rows[3]["width"] == equal_width({row["width"]: row["accuracy"] for row in rows[4:]}, rows[0]["accuracy"], 32)
 
 
@@ -63,7 +62,8 @@ def test_accuracies_are_of_a_ridge_readout_of_features(rows):
     net = draw(units(CONFIG)[0].at, "equal width", 64, 32)
     train, test = (net.features(part.X.astype(np.float32)) for part in (samples.train, samples.test))
     readout = fitted_readout(train, samples)
-    assert rows[2]["accuracy"] == accuracy((test @ readout.T).numpy(), samples)
+    own = accuracy((test @ readout.T).numpy(), samples)
+    assert abs(rows[2]["accuracy"] - own) <= 1 / 100 + ROUNDING  # one sample may lie between two classes
 
 
 def test_what_is_not_measured_is_repeatable(rows, monkeypatch):
@@ -113,7 +113,7 @@ def _pages(mebibytes):
     return pages
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of resident memory")
+@pytest.mark.skipif(peak(lambda: None) is None, reason="this system does not tell the peak of resident memory")
 def test_peak_counts_what_is_held_at_once(rows):
     mebibytes = peak(lambda: (_pages(64), _pages(40)))
     assert_close(mebibytes, 104.0, 0.1)

@@ -10,6 +10,7 @@ from notsodeep.networks import save, train
 from notsodeep.networks.training import checkpoint, loop
 from tests.networks.training.kit import data, deq, settings
 
+EPOCHS = 60
 PAUSE = 0.01  # seconds after each step, so that a kill meets the middle of a run
 
 
@@ -25,7 +26,7 @@ def run(folder, trainable, begun=None, stepping=None):
                 stepping.set()
             time.sleep(PAUSE)
 
-    net, given = deq(dtype=torch.float32), settings(trainable=trainable, momentum=0.9, epochs=30)
+    net, given = deq(dtype=torch.float32), settings(trainable=trainable, momentum=0.9, epochs=EPOCHS)
     if begun is not None:
         begun.set()
     train(net, *data(), given, folder=folder, progress=progress)

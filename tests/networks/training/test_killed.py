@@ -18,7 +18,7 @@ from tests.networks.training.kit import same, weights_of
 
 KILLS = 10
 LONGEST = 0.1  # seconds to a kill, ten steps at most
-STEPS = 120
+STEPS = 4 * killed.EPOCHS
 
 
 @pytest.fixture(scope="module")

@@ -89,8 +89,10 @@ def test_a_run_may_be_interrupted_after_every_step(name, each_step, tmp_path):
     assert without_seconds(result.history) == without_seconds(whole.history)
 
 
-def test_without_a_checkpoint_on_disk_the_run_begins_anew(tmp_path):
+def test_without_a_checkpoint_on_disk_the_run_begins_anew(tmp_path, monkeypatch):
     """The run is too short for one: nothing of it is kept but the features."""
+    monkeypatch.setattr("notsodeep.networks.training.loop.BETWEEN", 1e9)
+    monkeypatch.setattr("notsodeep.networks.training.loop.WITHIN", 1e9)
     with pytest.raises(Stop):
         train(deq(), *data(), settings(), folder=tmp_path, progress=stop_at(5))
     assert {path.name for path in tmp_path.iterdir()} == {"features.npy", "features.npy.json"}
