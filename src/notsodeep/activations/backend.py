@@ -13,10 +13,11 @@ _NUMPY = SimpleNamespace(
     abs=np.abs,
     clip=np.clip,
     cos=np.cos,
+    elu=lambda x, alpha: np.maximum(x, 0.0) + alpha * np.expm1(np.minimum(x, 0.0)),
     erf=special.erf,
     exp=np.exp,
-    expm1=np.expm1,
     gelu=lambda x: x * special.ndtr(x),
+    leaky_relu=lambda x, slope: np.where(x > 0.0, x, slope * x),
     maximum=np.maximum,
     minimum=np.minimum,
     ndtr=special.ndtr,
@@ -45,16 +46,18 @@ def namespace(x: Any) -> SimpleNamespace:
 def _torch_functions() -> SimpleNamespace:
     """Made anew each time: a cache would be one more thing that ``torch.compile`` cannot look through."""
     import torch
+    from torch.nn import functional
 
     return SimpleNamespace(
         abs=torch.abs,
         clip=lambda x, low, high: torch.clamp(_at_least(x, low), max=high),
         cos=torch.cos,
+        elu=functional.elu,
         erf=torch.erf,
         exp=torch.exp,
-        expm1=torch.expm1,
         # Within a few units in the last place of max(1, |x|): far left, x ndtr(x) is relatively exact, and slow.
-        gelu=torch.nn.functional.gelu,
+        gelu=functional.gelu,
+        leaky_relu=functional.leaky_relu,
         maximum=_at_least,
         minimum=lambda x, bound: torch.clamp(x, max=bound),
         # torch.special.ndtr loses the left tail.

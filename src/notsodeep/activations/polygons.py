@@ -19,6 +19,8 @@ def value(form: PiecewiseLinear, x: Any) -> Any:
     knots, slopes = form.knots, form.slopes
     if not knots:
         return slopes[0] * x
+    if knots == (0.0,) and all(slopes):
+        return slopes[1] * namespace(x).leaky_relu(x, slopes[0] / slopes[1])
     parts = []
     for slope, low, high in zip(slopes, (-math.inf, *knots), (*knots, math.inf), strict=True):
         if slope:

@@ -109,8 +109,7 @@ def mish_d2(x: Any) -> Any:
 
 
 def elu(x: Any, alpha: float, scale: float) -> Any:
-    xp = namespace(x)
-    return scale * (xp.maximum(x, 0.0) + alpha * xp.expm1(xp.minimum(x, 0.0)))
+    return scale * namespace(x).elu(x, alpha)
 
 
 def elu_d1(x: Any, alpha: float, scale: float) -> Any:
