@@ -17,6 +17,7 @@ import notsodeep as nsd
 from notsodeep.activations import names
 from notsodeep.networks.blocks import activated
 
+PARAMETERS = {"hermite": {"coefficients": (0.0, 1.0, 0.0, 0.3, 0.1)}}
 OWN = {
     "abs": torch.abs,
     "elu": functional.elu,
@@ -72,7 +73,10 @@ def main():
     )  # fmt: skip
     for name in names():
         for dtype in (torch.float32, torch.float64):
-            phi, U = nsd.activation(name), torch.randn(given.batch, given.width, dtype=dtype)
+            phi, U = (
+                nsd.activation(name, **PARAMETERS.get(name, {})),
+                torch.randn(given.batch, given.width, dtype=dtype),
+            )
             passes, trained = (interleaved(calls(phi, U), given.rounds) for calls in (forward, both_ways))
             ours = [whole - copy for whole, copy in zip(passes["ours"], passes["copy"], strict=True)]
             row(

@@ -8,11 +8,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# What a test sees is not to hang on the terminal or on the cores of whoever runs it.
-for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_COLORS", "TTY_COMPATIBLE"):
+# What a test sees must not depend on the terminal of whoever runs it: these are read by rich and typer.
+for name in (
+    "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "NO_COLOR",
+    "PY_COLORS",
+    "TERMINAL_WIDTH",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "_TYPER_FORCE_DISABLE_TERMINAL",
+):
     os.environ.pop(name, None)
 os.environ |= {"COLUMNS": "80", "TERM": "xterm"}
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # as make test has it, before torch is loaded
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as make test has it; before torch is loaded
 
 # The same examples in every run, however slow the machine.
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)

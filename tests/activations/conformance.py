@@ -134,6 +134,7 @@ class ActivationConformance(ABC):
             single = f(torch.from_numpy(x).float())
             assert (single.shape, single.dtype) == (shape, torch.float32)
         assert_close(phi(np.array([2, -1])), phi(np.array([2.0, -1.0])), 0.0)
+        assert_close(phi(torch.tensor([2, -1])), phi(torch.tensor([2.0, -1.0])), 0.0)
 
     def test_no_kink_is_missing(self, phi):
         assert not roughness(phi, phi.kinks)

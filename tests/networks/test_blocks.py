@@ -87,11 +87,19 @@ def test_networks_give_the_same_features_by_blocks_and_at_once(spec, monkeypatch
 def test_a_traced_network_takes_batches_of_all_sizes():
     net = nsd.MLP((nsd.Layer("tanh"),)).to_torch(in_features=5, width=WIDTH, seed=0)
     X = torch.randn(400, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    with torch.no_grad(), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        traced = torch.jit.trace(net, X[:200])
+        traced = [torch.jit.trace(net, X[:200])]  # torch compares with a second trace, without gradients
+        with torch.no_grad():
+            traced.append(torch.jit.trace(net, X[:200]))
+    wanted = torch.autograd.grad(net(X[:10]).sum(), tuple(net.parameters()))
+    for each in traced:
         for n in (1, 10, 400):
-            assert torch.allclose(traced(X[:n]), net(X[:n]), rtol=1e-12, atol=1e-14)
+            with torch.no_grad():
+                assert torch.allclose(each(X[:n]), net(X[:n]), rtol=1e-12, atol=1e-14)
+        gradients = torch.autograd.grad(each(X[:10]).sum(), tuple(each.parameters()))
+        for got, want in zip(gradients, wanted, strict=True):
+            assert torch.allclose(got, want, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # torch's own forward mode

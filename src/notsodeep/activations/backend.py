@@ -38,6 +38,13 @@ def is_tensor(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+def is_traced() -> bool:
+    """Tell whether torch records what is done, for other arguments or with gradients later on."""
+    import torch
+
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+
+
 def namespace(x: Any) -> SimpleNamespace:
     """Return the elementwise functions for the kind of array that ``x`` is."""
     return _torch_functions() if is_tensor(x) else _NUMPY
@@ -52,10 +59,10 @@ def _torch_functions() -> SimpleNamespace:
         abs=torch.abs,
         clip=lambda x, low, high: torch.clamp(_at_least(x, low), max=high),
         cos=torch.cos,
-        elu=functional.elu,
+        elu=functional.elu,  # at 0 its second derivative is 0, the first that of the left side
         erf=torch.erf,
         exp=torch.exp,
-        # Within a few units in the last place of max(1, |x|): far left, x ndtr(x) is relatively exact, and slow.
+        # Within a few units in the last place of max(1, |x|), but far left not of the value, as x ndtr(x) would be.
         gelu=functional.gelu,
         leaky_relu=functional.leaky_relu,
         maximum=_at_least,
@@ -82,13 +89,14 @@ def _at_least(x: Any, bound: float) -> Any:
 
 
 def _tanh(x: Any) -> Any:
-    """``tanh(x)``; on a CPU, where no gradient is asked for, as ``t / (t + 2)`` with ``t = exp(2 x) - 1``.
+    """``tanh(x)``; on a CPU, while gradients are switched off, as ``t / (t + 2)`` with ``t = exp(2 x) - 1``.
 
-    That takes half the time of ``torch.tanh``, with a relative error of 1.5 machine epsilons instead of 0.5.
+    That takes about half the time of ``torch.tanh``, with a relative error of 1.5 machine epsilons instead of 0.5.
     """
     import torch
 
-    if torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
+    here = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    if torch.is_grad_enabled() or is_traced() or not here:
         return torch.tanh(x)
     t = torch.clamp(x, max=20.0).mul_(2.0).expm1_()  # beyond 20, tanh is 1 to the last bit
     return t.div_(t + 2.0)

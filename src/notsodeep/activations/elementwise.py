@@ -50,6 +50,7 @@ class Elementwise:
     def __call__(self, x: Any) -> Any:
         """Return the function of ``x``, an array of the kind that ``x`` is."""
         if is_tensor(x):
+            x = x if x.is_floating_point() else 1.0 * x
             return self.call(x) if self.takes_torch else _numpy_on_tensor(self.call, x)
         x = np.asarray(x, dtype=np.float64)
         if self.takes_numpy:

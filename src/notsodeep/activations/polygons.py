@@ -1,4 +1,4 @@
-"""Evaluation of continuous piecewise-linear functions, and of their blurs, without cancellation."""
+"""Evaluation of continuous piecewise-linear functions without cancellation, and of their blurs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def value(form: PiecewiseLinear, x: Any) -> Any:
     knots, slopes = form.knots, form.slopes
     if not knots:
         return slopes[0] * x
-    if knots == (0.0,) and all(slopes):
+    if knots == (0.0,) and min(slopes) > 0.0:
         return slopes[1] * namespace(x).leaky_relu(x, slopes[0] / slopes[1])
     parts = []
     for slope, low, high in zip(slopes, (-math.inf, *knots), (*knots, math.inf), strict=True):
@@ -51,16 +51,19 @@ def blurred(form: Blurred, x: Any) -> Any:
     """Return ``E[f(x + width xi)]``: the polygon ``f``, and a bump at each of its knots.
 
     Where the slope rises by ``r`` at ``k``, the bump is ``r width h((x - k) / width)``, with the even function
-    ``h(t) = E[max(t + xi, 0)] - max(t, 0)``. Autograd is right at the knots too, for derivatives of any order: both
+    ``h(t) = E[max(t + xi, 0)] - max(t, 0)``. Nothing large cancels far out; near 0 the value is exact to the rounding
+    of ``width`` and the knots, not of ``x``. Autograd is right at the knots too, for derivatives of any order: both
     parts continue what is on their left.
     """
     out, knots = value(form.polygon, x), form.polygon.knots
     for knot, (before, after) in zip(knots, pairwise(form.polygon.slopes), strict=True):
-        out = out + (after - before) * form.width * _rounding_off((x - knot) / form.width)
+        out = out + (after - before) * form.width * _rounding_off((knot - x) / form.width)
     return out
 
 
-def _rounding_off(t: Any) -> Any:
-    xp = namespace(t)
+def _rounding_off(s: Any) -> Any:
+    """Return ``h(-s)``."""
+    xp = namespace(s)
+    t = -xp.maximum(s, -_NOTHING)
     below = xp.maximum(t - 2.0 * xp.maximum(t, 0.0), -_NOTHING)  # -|t|
     return xp.gelu(below) + gauss(below)

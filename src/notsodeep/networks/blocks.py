@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from notsodeep.activations import Activation
+from notsodeep.activations.backend import is_traced
 
 BLOCK = 2**19
 """Bytes of pre-activations in a block"""
@@ -24,8 +25,7 @@ def activated(activation: Activation, U: torch.Tensor, divisor: float = 1.0) -> 
     tensor([[0., 2.]])
     """
     rows = max(1, BLOCK // (U.shape[-1] * U.element_size()))
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
-    if traced or torch.is_grad_enabled() or U.device.type != "cpu" or len(U) <= rows:
+    if is_traced() or torch.is_grad_enabled() or U.device.type != "cpu" or len(U) <= rows:
         return _divided(activation(U), divisor)
     for block in U.split(rows):
         block.copy_(_divided(activation(block), divisor))
