@@ -91,7 +91,8 @@ def _at_least(x: Any, bound: float) -> Any:
 def _tanh(x: Any) -> Any:
     """``tanh(x)``; on a CPU, while gradients are switched off, as ``t / (t + 2)`` with ``t = exp(2 x) - 1``.
 
-    That takes about half the time of ``torch.tanh``, with a relative error of 1.5 machine epsilons instead of 0.5.
+    With AVX-512 that takes about half the time of ``torch.tanh``, with AVX2 as much. The relative error is 1.5 machine
+    epsilons instead of 0.5.
     """
     import torch
 
