@@ -114,6 +114,13 @@ def test_functions_of_one_kind_serve_the_other():
     assert isinstance(numpy_only(torch.from_numpy(x)), torch.Tensor)
 
 
+def test_a_function_that_computes_in_another_precision_keeps_that_of_its_argument():
+    phi = Activation(lambda x: torch.tanh(x.double()))
+    x = torch.linspace(-2.0, 2.0, 5, requires_grad=True)
+    assert phi(x).dtype == phi.derivative(x).dtype == torch.float32
+    assert torch.autograd.grad(phi(x).sum(), x)[0].dtype == torch.float32
+
+
 def test_second_order_autograd_passes_through_an_undifferentiated_function():
     x = torch.tensor([0.3, -1.2], dtype=torch.float64, requires_grad=True)
     (bend,) = torch.autograd.grad(Activation(torch.tanh).derivative(x).sum(), x)

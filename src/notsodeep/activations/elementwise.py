@@ -48,10 +48,10 @@ class Elementwise:
         return cls(call, value is not None, tensor_value is not None)
 
     def __call__(self, x: Any) -> Any:
-        """Return the function of ``x``, an array of the kind that ``x`` is."""
+        """Return the function of ``x``, an array of the kind that ``x`` is, tensors of its precision."""
         if is_tensor(x):
             x = x if x.is_floating_point() else 1.0 * x
-            return self.call(x) if self.takes_torch else _numpy_on_tensor(self.call, x)
+            return self.call(x).to(x.dtype) if self.takes_torch else _numpy_on_tensor(self.call, x)
         x = np.asarray(x, dtype=np.float64)
         if self.takes_numpy:
             return np.asarray(self.call(x), dtype=np.float64)[()]
