@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -75,6 +77,18 @@ def test_the_paths_that_a_page_names_exist(page):
     missing = [path for path in named if not (ROOT / path).exists()]
     missing += [link for link in linked if not (here / link).exists()]
     assert not missing, f"{page} names {missing}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/networks.md", "docs/notation.md"])
+def test_the_names_that_a_page_gives_resolve(page):
+    """In a fresh interpreter, where nothing but the package is imported."""
+    names = sorted(set(re.findall(r"\bnsd((?:\.[A-Za-z_]\w*)+)", (ROOT / page).read_text(encoding="utf-8"))))
+    code = (
+        "import sys, functools, notsodeep as nsd\n"
+        "for name in sys.argv[1:]: functools.reduce(getattr, name[1:].split('.'), nsd)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_module_of_the_mathematics_is_in_the_equation_map():

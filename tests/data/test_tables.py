@@ -21,7 +21,7 @@ def csv(path, text, encoding="utf-8"):
     return path
 
 
-@pytest.mark.parametrize("keys", [("X", "y"), ("x_train", "y_train")])
+@pytest.mark.parametrize("keys", [("X", "y"), ("x_train", "y_train"), ("X_train", "y_train"), ("x", "Y")])
 def test_npz_keys(tmp_path, keys):
     parts = read_table(npz(tmp_path / "a.npz", **dict(zip(keys, (X, Y), strict=True)), unrelated=np.zeros(3)))
     np.testing.assert_array_equal(parts.X, X)
@@ -31,7 +31,7 @@ def test_npz_keys(tmp_path, keys):
 
 def test_npz_with_test_part_and_images(tmp_path):
     images = np.arange(1, 25).reshape(4, 3, 2)
-    parts = read_table(npz(tmp_path / "a.npz", x_train=images, y_train=Y, x_test=images[:1] + 1, y_test=Y[:1]))
+    parts = read_table(npz(tmp_path / "a.npz", x_train=images, y_train=Y, X_test=images[:1] + 1, y_test=Y[:1]))
     np.testing.assert_array_equal(parts.X, images.reshape(4, 6))
     np.testing.assert_array_equal(parts.X_test, images[:1].reshape(1, 6) + 1)
     assert parts.y_test.tolist() == [0]
@@ -93,7 +93,8 @@ def test_csv_in_another_encoding(tmp_path):
     [
         ({"data": X}, "it holds data"),
         ({"X": X, "y": Y, "x_train": X, "y_train": Y}, "must hold either"),
-        ({"X": X, "y": Y, "x_test": X}, "holds x_test without the other"),
+        ({"X": X, "y": Y, "X_test": X}, "holds X_test without the other"),
+        ({"X": X, "x": X, "y": Y}, "holds X, x, y: names that differ in their case alone"),
         ({"X": X, "y": Y[:3]}, r"labels must have shape \(4,\)"),
         ({"X": X, "y": Y + 0.5}, "fractional"),
         ({"X": X * np.array([1.0, np.nan]), "y": Y}, "NaN or infinite values in 4 rows"),

@@ -92,8 +92,8 @@ def _activation(module: torch.nn.Module, given: Any, listed: str) -> Any:
         return next(iter(found))
     got = f"{len(found)} are different ({', '.join(found.values())})" if found else "there is none"
     raise ValueError(
-        f"activation must be a child of the module, and {got}; the module has {listed}: give activation='tanh', say, "
-        "a function, or the name of a child"
+        f"activation must be a child of the module, and {got}; the module has {listed}: give its name, a function or "
+        "the name of a child to ImplicitLayer.from_module, as in activation='tanh'"
     )
 
 

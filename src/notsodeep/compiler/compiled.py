@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from notsodeep.compiler.fidelity import CompiledFidelity
+from notsodeep.compiler.fidelity import FARTHER, CompiledFidelity
 from notsodeep.compiler.weights import WeightsCheck
 from notsodeep.matching.reduction import ReducedMatch
 from notsodeep.networks import ExplicitNetwork, ParallelNetwork
@@ -64,7 +64,8 @@ class Compiled:
         kernel = self.fidelity.kernel
         drawn = [gap.centred.frobenius for gap in kernel.drawn]
         others = (
-            f"those of freshly drawn networks are {_percent(min(drawn))} to {_percent(max(drawn))} from it"
+            f"those of {len(drawn)} freshly drawn networks are {_percent(min(drawn))} to {_percent(max(drawn))} from "
+            f"it, and up to {FARTHER:g} times their median passes"
             if drawn
             else "and freshly drawn networks do not reach their equilibria"
         )

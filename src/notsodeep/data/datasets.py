@@ -40,7 +40,7 @@ def load_dataset(
     ----------
     name : str or path
         ``"digits"`` (comes with scikit-learn), ``"mnist"``, ``"fashion_mnist"``, ``"cifar10_features"``, or a
-        file: ``.npz`` with ``X, y`` or ``x_train, y_train`` (and ``x_test, y_test``), ``.npy`` or ``.csv`` with
+        file: ``.npz`` with ``X, y`` or ``X_train, y_train`` (and ``X_test, y_test``), ``.npy`` or ``.csv`` with
         the label in the last column (csv: header found by itself, labels may be text).
     classes : iterable of labels, optional
         Keep these classes, at least two.

@@ -7,6 +7,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from notsodeep.errors import DataError
 SUFFIXES = (".npz", ".npy", ".csv")
 
 _DAMAGE = (ValueError, EOFError, OSError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
-_KEYS = (("X", "y"), ("x_train", "y_train"))
+_KEYS = (("x", "y"), ("x_train", "y_train"))
 _TEST_KEYS = ("x_test", "y_test")
 
 
@@ -37,22 +38,28 @@ def read_table(path: Path) -> Parts:
 
 
 def read_npz(origin: object, content: bytes) -> Parts:
-    """Return the arrays ``X, y`` or ``x_train, y_train`` of an npz file, with ``x_test, y_test`` when present."""
+    """Return the arrays ``X, y`` or ``X_train, y_train`` of an npz file, with ``X_test, y_test`` when present.
+
+    Names may be in upper or lower case.
+    """
     archive = _load(origin, content)
     if isinstance(archive, np.ndarray):
         raise DataError(f"{origin}: not an npz archive (it is a single array; name it .npy)")
-    names = set(archive.files)
-    keys = [pair for pair in _KEYS if names.issuperset(pair)]
+    known = sorted(name for name in archive.files if name.lower() in {*chain(*_KEYS), *_TEST_KEYS})
+    names = {name.lower(): name for name in known}
+    if len(names) < len(known):
+        raise DataError(f"{origin}: holds {', '.join(known)}: names that differ in their case alone")
+    keys = [pair for pair in _KEYS if names.keys() >= set(pair)]
     if len(keys) != 1:
         raise DataError(
-            f"{origin}: must hold either X and y or x_train and y_train (with or without x_test and y_test), "
-            f"it holds {', '.join(sorted(names)) or 'nothing'}"
+            f"{origin}: must hold either X and y or X_train and y_train (with or without X_test and y_test), "
+            f"it holds {', '.join(sorted(archive.files)) or 'nothing'}"
         )
-    test = names.intersection(_TEST_KEYS)
+    test = [names[key] for key in _TEST_KEYS if key in names]
     if len(test) == 1:
-        raise DataError(f"{origin}: holds {test.pop()} without the other of x_test and y_test")
+        raise DataError(f"{origin}: holds {test[0]} without the other of X_test and y_test")
     wanted = keys[0] + (_TEST_KEYS if test else ())
-    return checked_parts(origin, *(_member(origin, archive, key) for key in wanted))
+    return checked_parts(origin, *(_member(origin, archive, names[key]) for key in wanted))
 
 
 def _read_npy(path: Path, content: bytes) -> Parts:

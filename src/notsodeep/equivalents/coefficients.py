@@ -262,7 +262,8 @@ def _check_unbiased(spec: Spec) -> None:
         if variance > 0:
             raise NotCoveredError(
                 f"the equivalents need a model without bias, got {name}{where} = {variance:g}: all samples share it, "
-                f"so their pre-activations stay correlated in any dimension; set {name}=0 (the exact kernels take any)"
+                f"so their pre-activations stay correlated in any dimension; set {name}=0 (the exact kernels "
+                "take any, and nsd.matching.match_any designs networks for it)"
             )
 
 

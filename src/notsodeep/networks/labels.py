@@ -11,8 +11,10 @@ import torch
 from notsodeep.checks import labels
 
 
-def class_indices(y: Any, classes: Sequence[Any]) -> torch.Tensor:
+def class_indices(y: Any, classes: Sequence[Any] | None = None) -> torch.Tensor:
     """Return the place of each label of ``y (n,)`` among ``classes``, as int64 numbers ``(n,)``.
+
+    Without ``classes``, they are the labels that ``y`` has, sorted.
 
     Raises
     ------
@@ -21,11 +23,13 @@ def class_indices(y: Any, classes: Sequence[Any]) -> torch.Tensor:
 
     Examples
     --------
-    >>> class_indices([8, 6, 8], classes=(6, 8))
-    tensor([1, 0, 1])
+    >>> class_indices([8, 6, 8], classes=(6, 7, 8))
+    tensor([2, 0, 2])
+    >>> class_indices(["dog", "cat"])
+    tensor([1, 0])
     """
-    known = labels("classes", classes, len(classes))
     given = labels("y", y.cpu() if isinstance(y, torch.Tensor) else y, len(y))
+    known = np.unique(given) if classes is None else labels("classes", classes, len(classes))
     if len(known) < 1 or len(np.unique(known)) < len(known):
         raise ValueError(f"classes must be different labels, at least one, got {classes!r}")
     order = np.argsort(known)
