@@ -261,7 +261,8 @@ def _rows(name: str, rows: Any, columns: int | None, device: torch.device) -> to
     """Return a float64 copy of a table of numbers."""
     shape = f"(b, {columns or '>= 1'})"
     if not isinstance(rows, torch.Tensor) or rows.is_complex():
-        raise ValueError(f"{name} must be a real tensor of shape {shape}, got {type(rows).__name__}")
+        got = rows.dtype if isinstance(rows, torch.Tensor) else type(rows).__name__
+        raise ValueError(f"{name} must be a real tensor of shape {shape}, got {got}")
     if rows.ndim != 2 or not rows.numel() or rows.shape[1] != (columns or rows.shape[1]):
         raise ValueError(f"{name} must have shape {shape} with b >= 1, got {tuple(rows.shape)}")
     rows = rows.detach().to(device, torch.float64, copy=True)
