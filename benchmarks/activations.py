@@ -73,10 +73,8 @@ def main():
     )  # fmt: skip
     for name in names():
         for dtype in (torch.float32, torch.float64):
-            phi, U = (
-                nsd.activation(name, **PARAMETERS.get(name, {})),
-                torch.randn(given.batch, given.width, dtype=dtype),
-            )
+            phi = nsd.activation(name, **PARAMETERS.get(name, {}))
+            U = torch.randn(given.batch, given.width, dtype=dtype)
             passes, trained = (interleaved(calls(phi, U), given.rounds) for calls in (forward, both_ways))
             ours = [whole - copy for whole, copy in zip(passes["ours"], passes["copy"], strict=True)]
             row(

@@ -1,17 +1,12 @@
-"""Evaluation of continuous piecewise-linear functions without cancellation, and of their blurs."""
+"""Evaluation of continuous piecewise-linear functions without cancellation."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Any
 
 from notsodeep.activations.backend import namespace
-from notsodeep.activations.forms import Blurred, PiecewiseLinear
-from notsodeep.activations.smooth import gauss
-
-_NOTHING = 40.0
-"""Standard deviations beyond which the normal density is zero in double precision"""
+from notsodeep.activations.forms import PiecewiseLinear
 
 
 def value(form: PiecewiseLinear, x: Any) -> Any:
@@ -45,25 +40,3 @@ def slope(form: PiecewiseLinear, x: Any) -> Any:
     for knot, after in zip(form.knots, form.slopes[1:], strict=True):
         out = xp.where(x > knot, after, out)
     return out
-
-
-def blurred(form: Blurred, x: Any) -> Any:
-    """Return ``E[f(x + width xi)]``: the polygon ``f``, and a bump at each of its knots.
-
-    Where the slope rises by ``r`` at ``k``, the bump is ``r width h((x - k) / width)``, with the even function
-    ``h(t) = E[max(t + xi, 0)] - max(t, 0)``. Nothing large cancels far out; near 0 the value is exact to the rounding
-    of ``width`` and the knots, not of ``x``. Autograd is right at the knots too, for derivatives of any order: both
-    parts continue what is on their left.
-    """
-    out, knots = value(form.polygon, x), form.polygon.knots
-    for knot, (before, after) in zip(knots, pairwise(form.polygon.slopes), strict=True):
-        out = out + (after - before) * form.width * _rounding_off((knot - x) / form.width)
-    return out
-
-
-def _rounding_off(s: Any) -> Any:
-    """Return ``h(-s)``."""
-    xp = namespace(s)
-    t = -xp.maximum(s, -_NOTHING)
-    below = xp.maximum(t - 2.0 * xp.maximum(t, 0.0), -_NOTHING)  # -|t|
-    return xp.gelu(below) + gauss(below)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from notsodeep.activations import hermite, polygons, smooth
+from notsodeep.activations import blurs, hermite, polygons, smooth
 from notsodeep.activations.activation import Activation
 from notsodeep.activations.elementwise import Elementwise
 from notsodeep.activations.forms import Blurred, ErrorFunction, Form, HermiteSeries, PiecewiseLinear, Wave
@@ -136,10 +136,9 @@ def _soft_slopes(left: float, middle: float, right: float, knot: float, width: f
     number("knot", knot, low=0.0)
     number("width", width, low=0.0, strict=True)
     sides = PiecewiseLinear((-knot, knot), (left, middle, right)) if knot else PiecewiseLinear((0.0,), (left, right))
-    given = {"left": left, "middle": middle, "right": right, "knot": knot, "width": width}
-    d1, d2 = partial(smooth.soft_slopes_d1, **given), partial(smooth.soft_slopes_d2, **given)
     form = Blurred(sides, width)
-    return _make(partial(polygons.blurred, form), d1, d2, form=form)
+    fn, d1, d2 = (partial(part, form) for part in (blurs.value, blurs.slope, blurs.bend))
+    return _make(fn, d1, d2, form=form)
 
 
 def _elu(alpha: float, scale: float = 1.0) -> Activation:

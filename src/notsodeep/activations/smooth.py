@@ -140,21 +140,3 @@ def sin(x: Any, frequency: float) -> Any:
 
 def cos(x: Any, frequency: float) -> Any:
     return namespace(x).cos(frequency * x)
-
-
-def _sides(x: Any, knot: float, width: float) -> tuple[Any, Any, Any]:
-    """Chances that ``x + width xi`` lies below ``-knot``, between the knots, and above ``knot``."""
-    xp = namespace(x)
-    below, above = xp.ndtr((-x - knot) / width), xp.ndtr((x - knot) / width)
-    far = xp.where(x > 0, x, -x)  # abs(x), but autograd sees no kink at 0
-    return below, xp.ndtr((knot - far) / width) - xp.where(x > 0, below, above), above
-
-
-def soft_slopes_d1(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
-    below, between, above = _sides(x, knot, width)
-    return left * below + middle * between + right * above
-
-
-def soft_slopes_d2(x: Any, left: float, middle: float, right: float, knot: float, width: float) -> Any:
-    bends = (right - middle) * gauss((x - knot) / width) - (left - middle) * gauss((x + knot) / width)
-    return bends / width
